@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What depends on x86-64: making a carrier, loading it, flushing it. A carrier is never any task's
+ * ->mm; the kernel's switch and TLB code sees it as an address space of its own.
+ */
+#define pr_fmt(fmt) "wfpatch: " fmt
+
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <asm/cpufeature.h>
+#include <asm/mmu_context.h>
+#include <asm/special_insns.h>
+#include <asm/tlbflush.h>
+#include "arch/x86/carrier.h"
+#include "arch/x86/entry.h"
+#include "compat.h"
+#include "ksym.h"
+#include "pgtable.h"
+
+/* Can this machine have views at all? */
+int wf_arch_check(void)
+{
+	if (boot_cpu_has(X86_FEATURE_XENPV)) {
+		pr_err("Xen PV guests are not supported: their page tables belong to the hypervisor\n");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* Can this process have views? The LDT is loaded from the mm that is switched to. */
+int wf_arch_process_check(struct mm_struct *mm)
+{
+#ifdef CONFIG_MODIFY_LDT_SYSCALL
+	if (READ_ONCE(mm->context.ldt))
+		return -EOPNOTSUPP;
+#endif
+	return 0;
+}
+
+/* Make a carrier for a view of @mm and describe its empty tables in @pgtable. */
+struct mm_struct *wf_carrier_create(struct mm_struct *mm, struct wf_pgtable *pgtable)
+{
+	struct mm_struct *carrier = wf_ksym(mm_alloc)();
+
+	if (!carrier)
+		return NULL;
+	pgtable->base = (u64 *)mm->pgd;
+	pgtable->view = (u64 *)carrier->pgd;
+	pgtable->levels = pgtable_l5_enabled() ? 5 : 4;
+#ifdef WF_HAVE_PTI
+	if (boot_cpu_has(X86_FEATURE_PTI)) {
+		pgtable->base_user = (u64 *)kernel_to_user_pgdp(mm->pgd);
+		pgtable->view_user = (u64 *)kernel_to_user_pgdp(carrier->pgd);
+		/* As the kernel does: user code must not run on the kernel's half of a root. */
+		pgtable->root_bits = __supported_pte_mask & _PAGE_NX;
+	}
+#endif
+	wf_carrier_update(carrier, mm);
+	return carrier;
+}
+
+/*
+ * The view is off the process's list and no thread is in it. Processors that went idle or to a
+ * kernel thread may still have its tables loaded: the flush makes them let go (invariant 4).
+ */
+void wf_carrier_destroy(struct mm_struct *carrier)
+{
+	wf_carrier_flush(carrier, 0, TLB_FLUSH_ALL);
+	WARN_ON_ONCE(!cpumask_empty(mm_cpumask(carrier)));
+	mmdrop(carrier);
+}
+
+/* Always as if tables were freed: lazy processors are not spared then. */
+void wf_carrier_flush(struct mm_struct *carrier, unsigned long start, unsigned long end)
+{
+	wf_ksym(flush_tlb_mm_range)(carrier, start, end, PAGE_SHIFT, true);
+}
+
+/* State that the switch code reads from the mm it loads. */
+void wf_carrier_update(struct mm_struct *carrier, const struct mm_struct *mm)
+{
+	int allowed = atomic_read(&mm->context.perf_rdpmc_allowed);
+
+	if (atomic_read(&carrier->context.perf_rdpmc_allowed) != allowed)
+		atomic_set(&carrier->context.perf_rdpmc_allowed, allowed);
+}
+
+/*
+ * Run the current thread on the tables of @mm, its own mm or the carrier of its view. Interrupts
+ * are off.
+ */
+void wf_carrier_load(struct mm_struct *mm)
+{
+	lockdep_assert_irqs_disabled();
+	wf_ksym(switch_mm_irqs_off)(NULL, mm, current);
+}
+
+/* Is it @mm's tables that this processor runs on? Preemption is off. */
+bool wf_carrier_loaded(const struct mm_struct *mm)
+{
+	return read_cr3_pa() == __pa(mm->pgd);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Views follow the base. */
+#ifndef WF_COHERENCE_H
+#define WF_COHERENCE_H
+
+#include <linux/mmu_notifier.h>
+
+struct task_struct;
+struct wf_process;
+
+extern const struct mmu_notifier_ops wf_notifier_ops;
+
+void wf_invalidate(struct wf_process *p, unsigned long start, unsigned long end);
+void wf_coherence_lost(struct wf_process *p, struct task_struct *task, u32 view);
+void wf_coherence_lost_init(struct wf_process *p);
+void wf_flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long end,
+			   unsigned int shift, bool tables);
+
+#endif

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Finds kernel functions that are not exported. kallsyms_lookup_name() itself is found with a
+ * kprobe. Runs once, at load, before anything else may use the results.
+ */
+#define pr_fmt(fmt) "wfpatch: " fmt
+
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <asm/cpufeature.h>
+#include "ksym.h"
+
+unsigned long wf_proto_lookup(const char *name);
+DEFINE_STATIC_CALL_NULL(wf_lookup, wf_proto_lookup);
+
+#define WF_KSYM_DEFINE(type, name, parameters) DEFINE_STATIC_CALL_NULL(wf_##name, wf_proto_##name);
+WF_KSYMS(WF_KSYM_DEFINE)
+
+/* 5.10 checks that the function has exactly the type of the call's trampoline. */
+#define wf_ksym_set(name, address)	\
+	static_call_update(name, (typeof(&STATIC_CALL_TRAMP(name)))(void *)(address))
+
+unsigned long wf_ksym_address(const char *name)
+{
+	return static_call(wf_lookup)(name);
+}
+
+static int wf_ksym_find_lookup(void)
+{
+	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
+	unsigned long address;
+	int ret;
+
+	ret = register_kprobe(&probe);
+	if (ret) {
+		pr_err("cannot probe kallsyms_lookup_name: error %d; the kernel needs CONFIG_KPROBES and CONFIG_KALLSYMS, and must not be locked down\n",
+		       ret);
+		return ret;
+	}
+	unregister_kprobe(&probe);
+
+	/* A probe on a function with a landing pad lies behind it: functions are aligned to 16. */
+	address = (unsigned long)probe.addr & ~4UL;
+	wf_ksym_set(wf_lookup, address);
+	return 0;
+}
+
+#define WF_KSYM_FIND(type, name, parameters)						\
+	do {										\
+		unsigned long address = wf_ksym_address(#name);				\
+											\
+		if (!address) {								\
+			pr_err("this kernel has no function %s\n", #name);		\
+			return -ENOENT;							\
+		}									\
+		wf_ksym_set(wf_##name, address);					\
+	} while (0);
+
+int wf_ksym_init(void)
+{
+	int ret = wf_ksym_find_lookup();
+
+	if (ret)
+		return ret;
+	WF_KSYMS(WF_KSYM_FIND)
+	return 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Kernel functions that are not exported. They are called by static calls, never through pointers:
+ * on kernels with Indirect Branch Tracking their landing pads may be sealed.
+ */
+#ifndef WF_KSYM_H
+#define WF_KSYM_H
+
+#include <linux/mm.h>
+#include <linux/sched/task.h>
+#include <linux/static_call.h>
+
+struct mmu_gather;
+
+/* X(return type, name, parameters): one line for each function */
+#define WF_KSYMS(X)										\
+	X(void, switch_mm_irqs_off, (struct mm_struct *prev, struct mm_struct *next,		\
+				     struct task_struct *task))					\
+	X(void, flush_tlb_mm_range, (struct mm_struct *mm, unsigned long start,			\
+				     unsigned long end, unsigned int shift, bool tables))	\
+	X(struct mm_struct *, mm_alloc, (void))							\
+	X(int, access_remote_vm, (struct mm_struct *mm, unsigned long addr, void *buf, int len,	\
+				  unsigned int flags))						\
+	X(struct task_struct *, copy_process, (struct pid *pid, int trace, int node,		\
+					       struct kernel_clone_args *args))			\
+	X(int, copy_thread, (struct task_struct *task, const struct kernel_clone_args *args))	\
+	X(void, exit_mm_release, (struct task_struct *task, struct mm_struct *mm))		\
+	X(void, exec_mm_release, (struct task_struct *task, struct mm_struct *mm))		\
+	X(int, do_madvise, (struct mm_struct *mm, unsigned long start, size_t len,		\
+			    int advice))							\
+	X(int, mprotect_fixup, (struct mmu_gather *tlb, struct vm_area_struct *vma,		\
+				struct vm_area_struct **prev, unsigned long start,		\
+				unsigned long end, unsigned long flags))
+
+#define WF_KSYM_DECLARE(type, name, parameters)		\
+	type wf_proto_##name parameters;		\
+	DECLARE_STATIC_CALL(wf_##name, wf_proto_##name);
+WF_KSYMS(WF_KSYM_DECLARE)
+#undef WF_KSYM_DECLARE
+
+/* Call the kernel's function @name. */
+#define wf_ksym(name)	static_call(wf_##name)
+
+int wf_ksym_init(void);
+
+/* The address of any kernel symbol, 0 if there is none. For probes and data, not for calls. */
+unsigned long wf_ksym_address(const char *name);
+
+#endif

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pinned ranges. A store to pinned memory changes only the view it is made in. So the pages of
+ * writable mappings are copied into every view before such a store can be: when the range is
+ * pinned, when a view is created, and when a mapping that could not be written becomes writable.
+ */
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/slab.h>
+#include "compat.h"
+#include "hooks.h"
+#include "ksym.h"
+#include "limits.h"
+#include "overlay.h"
+#include "pin.h"
+
+/* A pinned range, [start, end). The list is sorted, and ranges do not overlap. */
+struct wf_pin {
+	struct list_head node;
+	unsigned long start;
+	unsigned long end;
+};
+
+/* Pages that are copied at a time. */
+#define WF_PIN_BATCH	256UL
+
+/* The first pinned range that ends behind @addr. Mutex held. */
+static struct wf_pin *wf_pin_next(struct wf_process *p, unsigned long addr)
+{
+	struct wf_pin *pin;
+
+	list_for_each_entry(pin, &p->pins, node)
+		if (pin->end > addr)
+			return pin;
+	return NULL;
+}
+
+/* Pages of [*addr, end) for @updates, at most @n; without @fresh, those the view has not. */
+static unsigned long wf_pin_collect(struct wf_view *view, unsigned long *addr, unsigned long end,
+				    struct wf_update *updates, unsigned long n, bool fresh)
+{
+	struct wf_process *p = view->process;
+	unsigned long flags, count = 0, steps = 0;
+
+	raw_spin_lock_irqsave(&p->lock, flags);
+	for (; *addr < end && count < n && steps < WF_PIN_BATCH; *addr += PAGE_SIZE, steps++) {
+		if (!fresh && wf_overlay_find(view, *addr))
+			continue;
+		updates[count].addr = *addr;
+		updates[count].flags = WF_OVERLAY_PINNED;
+		updates[count].fresh = fresh;
+		count++;
+	}
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	return count;
+}
+
+/*
+ * Copy the base's pages of one mapping's part [start, end) to a view; with @fresh also where the
+ * view has pages already. Mmap lock and mutex held.
+ */
+static int wf_pin_copy(struct wf_view *view, unsigned long start, unsigned long end, bool fresh)
+{
+	unsigned long addr = start;
+	int ret = 0;
+
+	while (addr < end && !ret) {
+		unsigned long n = min((end - addr) >> PAGE_SHIFT, WF_PIN_BATCH), count;
+		struct wf_update *updates = wf_updates_alloc(n);
+
+		if (!updates)
+			return -ENOMEM;
+		count = wf_pin_collect(view, &addr, end, updates, n, fresh);
+		if (count)
+			ret = wf_overlay_update(view, updates, count, NULL, NULL);
+		wf_updates_free(updates, n);
+	}
+	return ret;
+}
+
+/* Give one view its copies of the writable private mappings in [start, end). */
+static int wf_pin_fill(struct wf_view *view, unsigned long start, unsigned long end)
+{
+	struct wf_process *p = view->process;
+	struct vm_area_struct *vma;
+	int ret = 0;
+
+	for (; start < end && !ret; start = vma->vm_end) {
+		vma = find_vma_intersection(p->mm, start, end);
+		if (!vma)
+			break;
+		if (!(vma->vm_flags & VM_WRITE) || wf_overlay_check(p, vma))
+			continue;
+		ret = wf_pin_copy(view, max(start, vma->vm_start), min(end, vma->vm_end),
+				  false);
+	}
+	return ret;
+}
+
+/* A new view: all pinned ranges. What it has from its parent stays. Mmap lock and mutex held. */
+int wf_pins_fill(struct wf_view *view)
+{
+	struct wf_process *p = view->process;
+	struct wf_pin *pin;
+	int ret = 0;
+
+	list_for_each_entry(pin, &p->pins, node) {
+		ret = wf_pin_fill(view, pin->start, pin->end);
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
+void wf_pins_free(struct wf_process *p)
+{
+	struct wf_pin *pin, *next;
+
+	list_for_each_entry_safe(pin, next, &p->pins, node)
+		kfree(pin);
+}
+
+/* Give every view its copies. */
+static int wf_pin_fill_all(struct wf_process *p, unsigned long start, unsigned long end)
+{
+	struct wf_view *view;
+	int ret = 0;
+
+	list_for_each_entry(view, &p->list, list) {
+		if (view->retired)
+			continue;
+		ret = wf_pin_fill(view, start, end);
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
+/* Take back the pages that pinning gave, where VIEW_WRITE did not change them. */
+static void wf_pin_forget(struct wf_process *p, unsigned long start, unsigned long end)
+{
+	struct wf_view *view;
+
+	list_for_each_entry(view, &p->list, list)
+		wf_overlay_unpin(view, start, end);
+}
+
+/* Can the whole range be pinned? Mmap lock held. */
+static int wf_pin_check(struct wf_process *p, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma;
+	int ret;
+
+	while (start < end) {
+		vma = find_vma(p->mm, start);
+		if (!vma || vma->vm_start > start)
+			return -ENOMEM;
+		ret = wf_overlay_check(p, vma);
+		if (ret)
+			return ret;
+		start = vma->vm_end;
+	}
+	return 0;
+}
+
+/* Mutex and mmap lock held. */
+static int wf_pin_add(struct wf_process *p, unsigned long start, unsigned long end)
+{
+	struct wf_pin *next = wf_pin_next(p, start), *pin;
+	int ret;
+
+	if (next && next->start < end)
+		return -EEXIST;
+	if (p->nr_pins >= WF_MAX_RANGES || (end - start) >> PAGE_SHIFT > WF_MAX_OVERLAYS)
+		return -ENOSPC;
+	ret = wf_pin_check(p, start, end);
+	if (ret)
+		return ret;
+	pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+	if (!pin)
+		return -ENOMEM;
+	ret = wf_pin_fill_all(p, start, end);
+	if (ret) {
+		wf_pin_forget(p, start, end);
+		kfree(pin);
+		return ret;
+	}
+	pin->start = start;
+	pin->end = end;
+	list_add_tail(&pin->node, next ? &next->node : &p->pins);
+	p->nr_pins++;
+	return 0;
+}
+
+static int wf_pin_range(unsigned long start, unsigned long len)
+{
+	if (!len || !PAGE_ALIGNED(start | len) || start + len < start)
+		return -EINVAL;
+	return start + len > TASK_SIZE_MAX ? -ENOMEM : 0;
+}
+
+int wf_pin(struct wf_process *p, unsigned long start, unsigned long len)
+{
+	int ret = wf_pin_range(start, len);
+
+	if (ret)
+		return ret;
+	mmap_read_lock(p->mm);
+	mutex_lock(&p->mutex);
+	ret = wf_pin_add(p, start, start + len);
+	mutex_unlock(&p->mutex);
+	mmap_read_unlock(p->mm);
+	return ret;
+}
+
+/* Cut [start, end), which is covered, out of the pinned ranges. @spare is used for a second rest. */
+static bool wf_pin_cut(struct wf_process *p, unsigned long start, unsigned long end,
+		       struct wf_pin *spare)
+{
+	struct wf_pin *pin, *next;
+	bool used = false;
+
+	list_for_each_entry_safe(pin, next, &p->pins, node) {
+		if (pin->end <= start || pin->start >= end)
+			continue;
+		if (pin->start < start && pin->end > end) {
+			spare->start = end;
+			spare->end = pin->end;
+			pin->end = start;
+			list_add(&spare->node, &pin->node);
+			p->nr_pins++;
+			used = true;
+		} else if (pin->start < start) {
+			pin->end = start;
+		} else if (pin->end > end) {
+			pin->start = end;
+		} else {
+			list_del(&pin->node);
+			kfree(pin);
+			p->nr_pins--;
+		}
+	}
+	return used;
+}
+
+int wf_unpin(struct wf_process *p, unsigned long start, unsigned long len)
+{
+	unsigned long end = start + len, addr;
+	struct wf_pin *spare, *pin;
+	int ret = wf_pin_range(start, len);
+
+	if (ret)
+		return ret == -ENOMEM ? -ENOENT : ret;
+	spare = kzalloc(sizeof(*spare), GFP_KERNEL_ACCOUNT);
+	if (!spare)
+		return -ENOMEM;
+	mutex_lock(&p->mutex);
+	for (addr = start; addr < end; addr = pin->end) {
+		pin = wf_pin_next(p, addr);
+		if (!pin || pin->start > addr) {
+			ret = -ENOENT;
+			break;
+		}
+	}
+	if (!ret && p->nr_pins >= WF_MAX_RANGES && pin->end > end)
+		ret = -ENOSPC;
+	if (!ret) {
+		wf_pin_forget(p, start, end);
+		if (wf_pin_cut(p, start, end, spare))
+			spare = NULL;
+	}
+	mutex_unlock(&p->mutex);
+	kfree(spare);
+	return ret;
+}
+
+/*
+ * In place of mprotect_fixup(), for a mapping that becomes writable, in a process with pinned
+ * ranges: the views get their copies before any store can be. Mmap lock held for writing.
+ */
+int wf_mprotect_fixup(struct mmu_gather *tlb, struct vm_area_struct *vma,
+		      struct vm_area_struct **prev, unsigned long start, unsigned long end,
+		      unsigned long flags)
+{
+	struct wf_process *p;
+	struct wf_pin *pin;
+	struct wf_call call;
+	int ret = 0;
+
+	wf_call_begin(&call, WF_HOOK_MPROTECT);
+	/* The caller is a thread of the process: no handle or view of it goes away meanwhile. */
+	rcu_read_lock();
+	p = wf_process_find(vma->vm_mm);
+	if (p && !refcount_inc_not_zero(&p->refs))
+		p = NULL;
+	rcu_read_unlock();
+	if (p && !wf_overlay_check(p, vma)) {
+		unsigned long addr = start;
+
+		mutex_lock(&p->mutex);
+		while (!ret && (pin = wf_pin_next(p, addr)) && pin->start < end) {
+			struct wf_view *view;
+
+			list_for_each_entry(view, &p->list, list) {
+				if (!view->retired && !ret)
+					ret = wf_pin_copy(view, max(addr, pin->start),
+							  min(end, pin->end), false);
+			}
+			addr = pin->end;
+		}
+		mutex_unlock(&p->mutex);
+	}
+	if (p)
+		wf_process_put_later(p);
+	if (!ret)
+		ret = wf_ksym(mprotect_fixup)(tlb, vma, prev, start, end, flags);
+	wf_call_end(&call);
+	return ret;
+}
+
+/* Views show what the base has in [start, end) of one writable mapping. */
+static void wf_madvise_mapping(struct wf_view *view, unsigned long start, unsigned long end)
+{
+	struct wf_process *p = view->process;
+
+	while (start < end) {
+		struct wf_pin *pin = wf_pin_next(p, start);
+		unsigned long to = pin ? clamp(pin->start, start, end) : end;
+
+		if (start < to) {
+			wf_overlay_forget(view, start, to);
+			start = to;
+			continue;
+		}
+		to = min(pin->end, end);
+		/* Without memory the page is shared from now on, as if it was not pinned. */
+		if (wf_pin_copy(view, start, to, true))
+			wf_overlay_forget(view, start, to);
+		start = to;
+	}
+}
+
+/*
+ * After MADV_DONTNEED overlays of writable mappings go; pinned ones cannot, they become what the
+ * base is now, zeroes or the file's content. In a mapping that cannot be written an overlay is
+ * patched code, and stays.
+ */
+static void wf_madvise_view(struct wf_view *view, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma;
+
+	for (; start < end; start = vma->vm_end) {
+		vma = find_vma_intersection(view->process->mm, start, end);
+		if (!vma)
+			return;
+		if (vma->vm_flags & VM_WRITE)
+			wf_madvise_mapping(view, max(start, vma->vm_start), min(end, vma->vm_end));
+	}
+}
+
+/* In place of do_madvise(), for MADV_DONTNEED and its like in a process with views. */
+int wf_do_madvise(struct mm_struct *mm, unsigned long start, size_t len, int advice)
+{
+	struct wf_process *p;
+	struct wf_view *view;
+	struct wf_call call;
+	int ret;
+
+	wf_call_begin(&call, WF_HOOK_MADVISE);
+	rcu_read_lock();
+	p = wf_process_find(mm);
+	if (p && !refcount_inc_not_zero(&p->refs))
+		p = NULL;
+	rcu_read_unlock();
+	ret = wf_ksym(do_madvise)(mm, start, len, advice);
+	if (p && (!ret || ret == -ENOMEM)) {
+		start = untagged_addr(start);
+		mmap_read_lock(mm);
+		mutex_lock(&p->mutex);
+		list_for_each_entry(view, &p->list, list)
+			if (!view->retired)
+				wf_madvise_view(view, start, start + PAGE_ALIGN(len));
+		mutex_unlock(&p->mutex);
+		mmap_read_unlock(mm);
+	}
+	if (p)
+		wf_process_put(p);
+	wf_call_end(&call);
+	return ret;
+}

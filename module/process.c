@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The processes that have handles or views, by address space. Found under RCU from probes; made by
+ * the first handle; gone when the last handle is closed and the last view is freed.
+ */
+#include <linux/hashtable.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include "wfpatch.h"
+#include "coherence.h"
+#include "debug.h"
+#include "pin.h"
+#include "process.h"
+#include "view.h"
+
+static DEFINE_HASHTABLE(wf_processes, 8);	/* by mm; wf_processes_mutex to write */
+static DEFINE_MUTEX(wf_processes_mutex);
+
+/* Under RCU. The process stays until the end of the read-side section, not longer. */
+struct wf_process *wf_process_find(struct mm_struct *mm)
+{
+	struct wf_process *p;
+
+	hash_for_each_possible_rcu(wf_processes, p, node, (unsigned long)mm)
+		if (p->mm == mm)
+			return p;
+	return NULL;
+}
+
+static void wf_process_put_work(struct work_struct *work)
+{
+	wf_process_put(container_of(work, struct wf_process, put_work));
+}
+
+/* For the notifier: called by mmu_notifier_get() if the mm has no process yet. */
+struct wf_process *wf_process_alloc(void)
+{
+	struct wf_process *p = kzalloc(sizeof(*p), GFP_KERNEL_ACCOUNT);
+
+	if (!p)
+		return NULL;
+	p->status_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!p->status_page) {
+		kfree(p);
+		return NULL;
+	}
+	p->status = page_address(p->status_page);
+	p->status->seq = 1;
+	refcount_set(&p->refs, 1);
+	mutex_init(&p->mutex);
+	xa_init(&p->views);
+	raw_spin_lock_init(&p->lock);
+	INIT_LIST_HEAD(&p->list);
+	INIT_LIST_HEAD(&p->pins);
+	raw_spin_lock_init(&p->files_lock);
+	INIT_LIST_HEAD(&p->files);
+	INIT_WORK(&p->put_work, wf_process_put_work);
+	wf_coherence_lost_init(p);
+	return p;
+}
+
+/* For the notifier, after all its callbacks. Must not sleep. */
+void wf_process_free(struct wf_process *p)
+{
+	/* Someone may have the page mapped still. */
+	put_page(p->status_page);
+	xa_destroy(&p->views);
+	kfree_rcu(p, rcu);
+}
+
+/* The process of the caller, with a reference. */
+struct wf_process *wf_process_open(void)
+{
+	struct mm_struct *mm = current->mm;
+	struct mmu_notifier *notifier;
+	struct wf_process *p;
+
+	mutex_lock(&wf_processes_mutex);
+	rcu_read_lock();
+	p = wf_process_find(mm);
+	if (p && !refcount_inc_not_zero(&p->refs))
+		p = NULL;
+	rcu_read_unlock();
+	if (p)
+		goto out;
+
+	notifier = mmu_notifier_get(&wf_notifier_ops, mm);
+	if (IS_ERR(notifier)) {
+		p = ERR_CAST(notifier);
+		goto out;
+	}
+	p = container_of(notifier, struct wf_process, notifier);
+	p->mm = mm;
+	hash_add_rcu(wf_processes, &p->node, (unsigned long)mm);
+	wf_debug_add(p);
+	/* A handle keeps the module; views that outlive it must, too. */
+	__module_get(THIS_MODULE);
+out:
+	mutex_unlock(&wf_processes_mutex);
+	return p;
+}
+
+void wf_process_get(struct wf_process *p)
+{
+	refcount_inc(&p->refs);
+}
+
+void wf_process_put(struct wf_process *p)
+{
+	if (!refcount_dec_and_mutex_lock(&p->refs, &wf_processes_mutex))
+		return;
+	hash_del_rcu(&p->node);
+	wf_debug_remove(p);
+	wf_pins_free(p);
+	irq_work_sync(&p->lost_work);
+	mmu_notifier_put(&p->notifier);
+	mutex_unlock(&wf_processes_mutex);
+	module_put(THIS_MODULE);
+}
+
+/* The same with the mmap lock held. */
+void wf_process_put_later(struct wf_process *p)
+{
+	if (!refcount_dec_not_one(&p->refs))
+		wf_queue_work(&p->put_work);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A process that has views, or a handle with which it may have some.
+ *
+ * Lock order: mmap lock -> wf_process.mutex -> the kernel's page-table locks -> wf_process.lock
+ * (the view lock). wf_processes_mutex is taken before the mmap lock and with none of these held.
+ */
+#ifndef WF_PROCESS_H
+#define WF_PROCESS_H
+
+#include <linux/irq_work.h>
+#include <linux/list.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include "debug.h"
+
+struct wfpatch_status;
+
+struct wf_process {
+	struct mmu_notifier notifier;
+	struct mm_struct *mm;		/* kept by the notifier */
+	struct hlist_node node;		/* in the table of processes, RCU */
+	refcount_t refs;		/* handles, views */
+	bool dead;			/* the address space is gone */
+
+	struct mutex mutex;		/* what views there are, and their overlays; see overlay.h */
+	struct xarray views;		/* by id; mutex to write, RCU to read */
+	u32 last_id;			/* mutex */
+	unsigned int nr_files;		/* mutex */
+	struct list_head pins;		/* mutex: struct wf_pin, sorted */
+	unsigned int nr_pins;		/* mutex */
+
+	raw_spinlock_t lock;		/* the view lock: tables, overlays, threads' views */
+	struct list_head list;		/* lock to write, RCU to read: all views with tables */
+	unsigned int nr_views;		/* lock: in @views, so those deleted are not counted */
+	unsigned int nr_live;		/* lock: with tables */
+	u32 target;			/* lock: of the last transition */
+	bool in_transition;		/* lock */
+	unsigned int total;		/* lock: threads when last counted, for transition.c */
+
+	raw_spinlock_t files_lock;	/* innermost */
+	struct list_head files;		/* files_lock: struct wf_queue, for events */
+
+	struct page *status_page;
+	struct wfpatch_status *status;	/* lock to write */
+	struct irq_work lost_work;	/* tells of probes that were disabled; see coherence.c */
+	pid_t lost_tid;
+	u32 lost_view;
+	struct wf_counters counters;
+	struct dentry *dentry;
+	struct work_struct put_work;	/* the last reference, where it must not be dropped */
+	struct rcu_head rcu;
+};
+
+int wf_process_init(void);
+void wf_process_exit(void);
+
+struct wf_process *wf_process_alloc(void);
+void wf_process_free(struct wf_process *p);
+struct wf_process *wf_process_open(void);
+void wf_process_get(struct wf_process *p);
+void wf_process_put(struct wf_process *p);
+void wf_process_put_later(struct wf_process *p);
+struct wf_process *wf_process_find(struct mm_struct *mm);
+
+#endif

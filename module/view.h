@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A view: tables derived from the base's, pages of its own, a carrier. */
+#ifndef WF_VIEW_H
+#define WF_VIEW_H
+
+#include <linux/rbtree.h>
+#include <linux/workqueue.h>
+#include "pgtable.h"
+#include "process.h"
+
+struct wf_view {
+	struct list_head list;		/* wf_process.list */
+	struct wf_process *process;	/* a reference */
+	struct mm_struct *carrier;
+	struct wf_pgtable pgtable;	/* process->lock; private tables: mutex and lock to add */
+	struct rb_root overlays;	/* process->lock */
+	unsigned long nr_overlays;	/* process->lock */
+	unsigned int nr_tables;		/* process->mutex */
+	unsigned int nr_threads;	/* process->lock */
+	u32 id;
+	u32 parent;
+	bool deleted;			/* process->lock: no thread may come any more */
+	bool retired;			/* process->lock: empty, on its way out */
+	bool unlisted;			/* process->lock: off wf_process.list */
+	struct work_struct work;	/* lets the processors go, takes the view off the list */
+	struct rcu_work free_work;	/* frees it a grace period later */
+};
+
+int wf_view_init(void);
+void wf_view_exit(void);
+void wf_view_flush_work(void);
+void wf_queue_work(struct work_struct *work);
+
+int wf_view_create(struct wf_process *p, u32 parent, u32 *id);
+int wf_view_delete(struct wf_process *p, u32 id);
+void wf_view_delete_all(struct wf_process *p);
+void wf_view_release_all(struct wf_process *p);
+struct wf_view *wf_view_find(struct wf_process *p, u32 id);
+
+/* Under the view lock. The second returns whether the caller must call wf_view_retire(). */
+void wf_view_enter(struct wf_view *view);
+bool wf_view_leave(struct wf_view *view);
+void wf_view_retire(struct wf_view *view);
+
+#endif
