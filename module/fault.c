@@ -11,6 +11,7 @@
 #include "arch/x86/entry.h"
 #include "fault.h"
 #include "hooks.h"
+#include "ksym.h"
 #include "overlay.h"
 #include "thread.h"
 #include "trace.h"
@@ -132,6 +133,34 @@ static vm_fault_t wf_fault_overlay(struct wf_view *view, struct vm_area_struct *
 		raw_spin_unlock_irqrestore(&p->lock, flags);
 	}
 	mutex_unlock(&p->mutex);
+	return ret;
+}
+
+/*
+ * In place of fixup_user_fault(), for a thread in a view: the kernel makes its own memory accessible
+ * for an access that must not fault, such as a futex operation, and tries again. The handler worked
+ * on the base; unless the view follows, that goes on for ever. The mmap lock is held again.
+ */
+int wf_fixup_user_fault(struct mm_struct *mm, unsigned long addr, unsigned int flags,
+			bool *unlocked)
+{
+	struct wf_view *view = wf_thread_of(current)->view;
+	unsigned long page = addr & PAGE_MASK;
+	struct vm_area_struct *vma;
+	struct wf_call call;
+	bool gone = false;
+	int ret;
+
+	wf_call_begin(&call, WF_HOOK_FIXUP);
+	ret = wf_ksym(fixup_user_fault)(mm, addr, flags, unlocked);
+	if (!ret) {
+		vma = find_vma(mm, addr);
+		if (!vma || vma->vm_start > addr || !wf_fault_has_overlay(view, page))
+			wf_fault_sync(view, page);
+		else if (wf_fault_overlay(view, vma, page, flags & FAULT_FLAG_WRITE, &gone))
+			ret = -ENOMEM;
+	}
+	wf_call_end(&call);
 	return ret;
 }
 

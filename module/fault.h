@@ -9,5 +9,7 @@ struct pt_regs;
 
 vm_fault_t wf_handle_mm_fault(struct vm_area_struct *vma, unsigned long addr, unsigned int flags,
 			      struct pt_regs *regs);
+int wf_fixup_user_fault(struct mm_struct *mm, unsigned long addr, unsigned int flags,
+			bool *unlocked);
 
 #endif

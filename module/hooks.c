@@ -18,6 +18,7 @@
 #include <asm/text-patching.h>
 #include <uapi/asm-generic/mman-common.h>
 #include "arch/x86/carrier.h"
+#include "arch/x86/perf.h"
 #include "coherence.h"
 #include "compat.h"
 #include "fault.h"
@@ -122,9 +123,21 @@ static int wf_fault_pre(struct kprobe *probe, struct pt_regs *regs)
 	struct vm_area_struct *vma = (struct vm_area_struct *)regs->di;
 	struct wf_thread *thread = wf_thread_of(current);
 
-	if (!thread || !regs->cx || thread->in_fault || vma->vm_mm != current->mm)
+	if (!thread || !regs->cx || thread->in_fault)
+		return 0;
+	if (vma->vm_mm != current->mm || vma->vm_mm != thread->view->process->mm)
 		return 0;
 	return wf_redirect(regs, wf_handle_mm_fault);
+}
+
+/* fixup_user_fault(mm, addr, flags, unlocked): for the thread's own memory only */
+static int wf_fixup_pre(struct kprobe *probe, struct pt_regs *regs)
+{
+	struct mm_struct *mm = (struct mm_struct *)regs->di;
+
+	if (mm != current->mm || !wf_thread_carrier(current) || wf_call_is_own(WF_HOOK_FIXUP))
+		return 0;
+	return wf_redirect(regs, wf_fixup_user_fault);
 }
 
 #ifndef WF_HAVE_SECONDARY_TLBS
@@ -251,12 +264,8 @@ static int wf_madvise_pre(struct kprobe *probe, struct pt_regs *regs)
 static int wf_mprotect_pre(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct vm_area_struct *vma = (struct vm_area_struct *)regs->si;
-	struct wf_process *p;
 
-	if (!(regs->r9 & VM_WRITE) || vma->vm_flags & VM_WRITE)
-		return 0;
-	p = wf_hooked(vma->vm_mm);
-	if (!p || !READ_ONCE(p->nr_pins) || wf_call_is_own(WF_HOOK_MPROTECT))
+	if (!wf_hooked(vma->vm_mm) || wf_call_is_own(WF_HOOK_MPROTECT))
 		return 0;
 	return wf_redirect(regs, wf_mprotect_fixup);
 }
@@ -286,6 +295,27 @@ static int wf_ldt32_pre(struct kprobe *probe, struct pt_regs *regs)
 	return wf_redirect(regs, wf_modify_ldt);
 }
 
+/* x86_pmu_event_mapped(event, mm), x86_pmu_event_unmapped(event, mm) */
+static int wf_pmu_mapped_pre(struct kprobe *probe, struct pt_regs *regs)
+{
+	if (!wf_hooked((struct mm_struct *)regs->si) || wf_call_is_own(WF_HOOK_PMU_MAPPED))
+		return 0;
+	return wf_redirect(regs, wf_pmu_event_mapped);
+}
+
+static int wf_pmu_unmapped_pre(struct kprobe *probe, struct pt_regs *regs)
+{
+	if (!wf_hooked((struct mm_struct *)regs->si) || wf_call_is_own(WF_HOOK_PMU_UNMAPPED))
+		return 0;
+	return wf_redirect(regs, wf_pmu_event_unmapped);
+}
+
+/* nmi_uaccess_okay(void): any context. When a probe of someone else is interrupted, it is missed. */
+static int wf_nmi_uaccess_pre(struct kprobe *probe, struct pt_regs *regs)
+{
+	return wf_nmi_uaccess_wanted() ? wf_redirect(regs, wf_nmi_uaccess_okay) : 0;
+}
+
 static const struct {
 	const char *symbol;
 	kprobe_pre_handler_t pre;
@@ -293,6 +323,7 @@ static const struct {
 } wf_hook_table[] = {
 	{ "switch_mm_irqs_off", wf_switch_pre },
 	{ "handle_mm_fault", wf_fault_pre },
+	{ "fixup_user_fault", wf_fixup_pre },
 #ifndef WF_HAVE_SECONDARY_TLBS
 	{ "flush_tlb_mm_range", wf_flush_pre },
 #endif
@@ -304,6 +335,9 @@ static const struct {
 	{ "mprotect_fixup", wf_mprotect_pre },
 	{ "__x64_sys_modify_ldt", wf_ldt_pre, true },
 	{ "__ia32_sys_modify_ldt", wf_ldt32_pre, true },
+	{ "x86_pmu_event_mapped", wf_pmu_mapped_pre, true },
+	{ "x86_pmu_event_unmapped", wf_pmu_unmapped_pre, true },
+	{ "nmi_uaccess_okay", wf_nmi_uaccess_pre, true },
 };
 
 /* The first byte of the five-byte no-operation at an entry that ftrace can hook. */

@@ -15,8 +15,11 @@ enum wf_hook {
 	WF_HOOK_COPY_THREAD,
 	WF_HOOK_EXIT,
 	WF_HOOK_EXEC,
+	WF_HOOK_FIXUP,
 	WF_HOOK_MADVISE,
 	WF_HOOK_MPROTECT,
+	WF_HOOK_PMU_MAPPED,
+	WF_HOOK_PMU_UNMAPPED,
 };
 
 /* A wrapper at work, on its stack: the function that it calls passes the probe. */

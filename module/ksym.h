@@ -11,6 +11,7 @@
 #include <linux/static_call.h>
 
 struct mmu_gather;
+struct perf_event;
 
 /* X(return type, name, parameters): one line for each function */
 #define WF_KSYMS(X)										\
@@ -30,7 +31,12 @@ struct mmu_gather;
 			    int advice))							\
 	X(int, mprotect_fixup, (struct mmu_gather *tlb, struct vm_area_struct *vma,		\
 				struct vm_area_struct **prev, unsigned long start,		\
-				unsigned long end, unsigned long flags))
+				unsigned long end, unsigned long flags))		\
+	X(int, fixup_user_fault, (struct mm_struct *mm, unsigned long addr,			\
+				  unsigned int flags, bool *unlocked))				\
+	X(void, cr4_update_pce, (void *unused))							\
+	X(void, x86_pmu_event_mapped, (struct perf_event *event, struct mm_struct *mm))		\
+	X(void, x86_pmu_event_unmapped, (struct perf_event *event, struct mm_struct *mm))
 
 #define WF_KSYM_DECLARE(type, name, parameters)		\
 	type wf_proto_##name parameters;		\

@@ -274,46 +274,54 @@ int wf_unpin(struct wf_process *p, unsigned long start, unsigned long len)
 	return ret;
 }
 
+/* The views get their copies of pinned memory that becomes writable. Mmap lock held. */
+static int wf_mprotect_copy(struct wf_process *p, unsigned long start, unsigned long end)
+{
+	struct wf_view *view;
+	struct wf_pin *pin;
+	int ret = 0;
+
+	mutex_lock(&p->mutex);
+	while (!ret && (pin = wf_pin_next(p, start)) && pin->start < end) {
+		unsigned long from = max(start, pin->start), to = min(end, pin->end);
+
+		list_for_each_entry(view, &p->list, list)
+			if (!view->retired && !ret)
+				ret = wf_pin_copy(view, from, to, false);
+		start = to;
+	}
+	mutex_unlock(&p->mutex);
+	return ret;
+}
+
 /*
- * In place of mprotect_fixup(), for a mapping that becomes writable, in a process with pinned
- * ranges: the views get their copies before any store can be. Mmap lock held for writing.
+ * In place of mprotect_fixup(), for a mapping of a process with views. Mmap lock held for writing.
+ * Pinned pages are copied before any store to them can be. Afterwards overlays are mapped anew with
+ * the new protection; the notifier tells of a change only where the base has page tables.
  */
 int wf_mprotect_fixup(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		      struct vm_area_struct **prev, unsigned long start, unsigned long end,
 		      unsigned long flags)
 {
+	bool becomes_writable = flags & VM_WRITE && !(vma->vm_flags & VM_WRITE);
 	struct wf_process *p;
-	struct wf_pin *pin;
 	struct wf_call call;
 	int ret = 0;
 
 	wf_call_begin(&call, WF_HOOK_MPROTECT);
-	/* The caller is a thread of the process: no handle or view of it goes away meanwhile. */
 	rcu_read_lock();
 	p = wf_process_find(vma->vm_mm);
 	if (p && !refcount_inc_not_zero(&p->refs))
 		p = NULL;
 	rcu_read_unlock();
-	if (p && !wf_overlay_check(p, vma)) {
-		unsigned long addr = start;
-
-		mutex_lock(&p->mutex);
-		while (!ret && (pin = wf_pin_next(p, addr)) && pin->start < end) {
-			struct wf_view *view;
-
-			list_for_each_entry(view, &p->list, list) {
-				if (!view->retired && !ret)
-					ret = wf_pin_copy(view, max(addr, pin->start),
-							  min(end, pin->end), false);
-			}
-			addr = pin->end;
-		}
-		mutex_unlock(&p->mutex);
-	}
-	if (p)
-		wf_process_put_later(p);
+	if (p && becomes_writable && !wf_overlay_check(p, vma))
+		ret = wf_mprotect_copy(p, start, end);
 	if (!ret)
 		ret = wf_ksym(mprotect_fixup)(tlb, vma, prev, start, end, flags);
+	if (p) {
+		wf_overlay_unmap(p, start, end);
+		wf_process_put_later(p);
+	}
 	wf_call_end(&call);
 	return ret;
 }

@@ -39,12 +39,15 @@ struct wf_thread *wf_thread_of(struct task_struct *task)
 	return NULL;
 }
 
-/* The tables that a task shall run on in place of its mm's; NULL for the base. As above. */
+/*
+ * The tables that a task shall run on in place of its mm's; NULL for the base. As above. A record
+ * of another mm is a leftover: see wf_thread_release_all().
+ */
 struct mm_struct *wf_thread_carrier(struct task_struct *task)
 {
 	struct wf_thread *thread = wf_thread_of(task);
 
-	return thread ? thread->view->carrier : NULL;
+	return thread && thread->view->process->mm == task->mm ? thread->view->carrier : NULL;
 }
 
 /* The view that any task is in. Under RCU. */
@@ -65,7 +68,7 @@ static void wf_thread_sched_in(struct preempt_notifier *notifier, int cpu)
 	struct mm_struct *carrier = thread->view->carrier;
 	unsigned long flags;
 
-	if (likely(wf_carrier_loaded(carrier)))
+	if (likely(wf_carrier_loaded(carrier)) || thread->view->process->mm != current->mm)
 		return;
 	local_irq_save(flags);
 	wf_carrier_load(carrier);
@@ -100,7 +103,7 @@ void wf_thread_free(struct wf_thread *thread)
 static void wf_thread_hook(struct wf_thread *thread, struct task_struct *task,
 			   struct wf_view *view)
 {
-	thread->task = task;
+	thread->task = get_task_struct(task);
 	WRITE_ONCE(thread->view, view);
 	hlist_add_head(&thread->notifier.link, &task->preempt_notifiers);
 	raw_spin_lock(&wf_threads_lock);
@@ -110,10 +113,17 @@ static void wf_thread_hook(struct wf_thread *thread, struct task_struct *task,
 
 static void wf_thread_unhook(struct wf_thread *thread)
 {
-	hlist_del(&thread->notifier.link);
+	hlist_del_rcu(&thread->notifier.link);
 	raw_spin_lock(&wf_threads_lock);
 	hash_del_rcu(&thread->node);
 	raw_spin_unlock(&wf_threads_lock);
+}
+
+/* After wf_thread_unhook(). Others may look at the record under RCU, or be in its notifier. */
+static void wf_thread_drop(struct wf_thread *thread)
+{
+	put_task_struct(thread->task);
+	kfree_rcu(thread, rcu);
 }
 
 /* A new task, which has not run yet, starts in its creator's view. */
@@ -201,7 +211,7 @@ int wf_thread_migrate(struct wf_process *p, u32 id, u32 *previous)
 	local_irq_restore(flags);
 
 	if (!to)
-		kfree_rcu(thread, rcu);
+		wf_thread_drop(thread);
 	wf_thread_moved(p, from, from_id, id, drained, retire);
 	return 0;
 }
@@ -217,4 +227,46 @@ void wf_thread_leave(struct task_struct *task)
 	wf_process_get(p);
 	wf_thread_migrate(p, 0, &previous);
 	wf_process_put(p);
+}
+
+/* A record of @p, taken out of the table and the view; NULL if there is none. */
+static struct wf_thread *wf_thread_release_one(struct wf_process *p, bool *retire)
+{
+	struct wf_thread *thread, *found = NULL;
+	unsigned long flags;
+	int bucket;
+
+	raw_spin_lock_irqsave(&p->lock, flags);
+	raw_spin_lock(&wf_threads_lock);
+	hash_for_each(wf_threads, bucket, thread, node) {
+		if (thread->view->process == p) {
+			found = thread;
+			break;
+		}
+	}
+	raw_spin_unlock(&wf_threads_lock);
+	if (found) {
+		wf_thread_unhook(found);
+		*retire = wf_view_leave(found->view);
+	}
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	return found;
+}
+
+/*
+ * The address space ends. Threads left their views when they ended, unless somebody disabled the
+ * probes meanwhile; what they left is cleared away here. Such a task runs no user code of this
+ * address space, and nobody but its own switch-in looks at its list of notifiers.
+ */
+void wf_thread_release_all(struct wf_process *p)
+{
+	struct wf_thread *thread;
+	bool retire;
+
+	while ((thread = wf_thread_release_one(p, &retire))) {
+		wf_coherence_lost(p, thread->task, thread->view->id);
+		if (retire)
+			wf_view_retire(thread->view);
+		wf_thread_drop(thread);
+	}
 }

@@ -22,6 +22,7 @@ struct wf_thread *wf_thread_of(struct task_struct *task);
 u32 wf_thread_view(struct task_struct *task);
 int wf_thread_migrate(struct wf_process *p, u32 view, u32 *previous);
 void wf_thread_leave(struct task_struct *task);
+void wf_thread_release_all(struct wf_process *p);
 struct wf_thread *wf_thread_alloc(void);
 void wf_thread_free(struct wf_thread *thread);
 void wf_thread_attach(struct wf_thread *thread, struct task_struct *task, struct wf_view *view);

@@ -16,6 +16,7 @@
 #include "limits.h"
 #include "overlay.h"
 #include "pin.h"
+#include "thread.h"
 #include "trace.h"
 #include "transition.h"
 #include "view.h"
@@ -296,6 +297,7 @@ void wf_view_release_all(struct wf_process *p)
 {
 	struct wf_view *view, *next;
 
+	wf_thread_release_all(p);
 	mutex_lock(&p->mutex);
 	p->dead = true;
 	wf_view_delete_all(p);
@@ -304,4 +306,5 @@ void wf_view_release_all(struct wf_process *p)
 		wf_view_unlist(view);
 	}
 	mutex_unlock(&p->mutex);
+	wf_event_hangup(p);
 }
