@@ -5,8 +5,7 @@
  *
  * From 6.6 the MMU notifier has a callback for exactly this. Before, its invalidate_range is not
  * enough: moving page tables (mremap) flushes under the page-table lock and tells notifiers only
- * afterwards, unlocked; so does unsharing hugetlb tables; and reclaim flushes in batches without an
- * mm. There every flush of the base is seen by a probe on flush_tlb_mm_range(), and a batched one at
+ * afterwards, unlocked, and reclaim flushes in batches without an mm. There every flush of the base is seen by a probe on flush_tlb_mm_range(), and a batched one at
  * the end of the range, before the page is freed.
  *
  * Everything here runs in raw atomic context, except where said.

@@ -11,9 +11,8 @@
 #include <linux/version.h>
 
 /*
- * From 6.6 the notifier has a callback at every TLB flush of the base. Before, flushes that come
- * without one (mremap moving page tables, unsharing of hugetlb tables, reclaim in batches) are seen
- * by a probe on flush_tlb_mm_range().
+ * From 6.6 the notifier has a callback at every TLB flush of the base. Before, some flushes come
+ * without one, or long before it (see coherence.c), and a probe on flush_tlb_mm_range() sees them.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 #define WF_HAVE_SECONDARY_TLBS	1

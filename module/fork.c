@@ -12,6 +12,7 @@
 #include "ksym.h"
 #include "overlay.h"
 #include "thread.h"
+#include "transition.h"
 
 /*
  * In place of copy_process(), for a caller in a view that shares its address space with the child.
@@ -31,10 +32,13 @@ struct task_struct *wf_copy_process(struct pid *pid, int trace, int node,
 		task = wf_ksym(copy_process)(pid, trace, node, args);
 	else
 		task = ERR_PTR(-ENOMEM);
-	if (!IS_ERR(task) && !(task->flags & WF_PF_WORKER))
+	if (!IS_ERR(task) && !(task->flags & WF_PF_WORKER)) {
 		wf_thread_attach(thread, task, parent->view);
-	else
+		/* It could be seen before, as a thread of the base. */
+		wf_transition_check(parent->view->process);
+	} else {
 		wf_thread_free(thread);
+	}
 	wf_call_end(&call);
 	return task;
 }

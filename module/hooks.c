@@ -447,7 +447,7 @@ void wf_hooks_get_again(void)
 void wf_hooks_put(void)
 {
 	if (atomic_dec_and_test(&wf_hooks_users))
-		schedule_delayed_work(&wf_hooks_work, HZ / 5);
+		schedule_delayed_work(&wf_hooks_work, 2 * HZ);
 }
 
 /* See that every probe can be set, and how an armed one is told. */

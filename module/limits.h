@@ -8,7 +8,6 @@
 #define WF_MAX_RANGES	1024		/* pinned ranges of a process: ENOSPC */
 #define WF_MAX_SEGS	1024		/* segments of one write or read: E2BIG */
 #define WF_MAX_IO	(16UL << 20)	/* bytes of one write or read: E2BIG */
-#define WF_MAX_SPANS	4096		/* spans of one transition: E2BIG */
 #define WF_MAX_EVENTS	1024		/* records waiting on one handle: WFPATCH_EVENT_OVERFLOW */
 
 /* Private tables of pages that are worked on before the view lock is dropped for a moment. */

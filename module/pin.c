@@ -282,7 +282,7 @@ static int wf_mprotect_copy(struct wf_process *p, unsigned long start, unsigned 
 	int ret = 0;
 
 	mutex_lock(&p->mutex);
-	while (!ret && (pin = wf_pin_next(p, start)) && pin->start < end) {
+	while (!ret && start < end && (pin = wf_pin_next(p, start)) && pin->start < end) {
 		unsigned long from = max(start, pin->start), to = min(end, pin->end);
 
 		list_for_each_entry(view, &p->list, list)
@@ -361,7 +361,7 @@ static void wf_madvise_view(struct wf_view *view, unsigned long start, unsigned 
 		vma = find_vma_intersection(view->process->mm, start, end);
 		if (!vma)
 			return;
-		if (vma->vm_flags & VM_WRITE)
+		if (vma->vm_flags & VM_WRITE && !wf_overlay_check(view->process, vma))
 			wf_madvise_mapping(view, max(start, vma->vm_start), min(end, vma->vm_end));
 	}
 }

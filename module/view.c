@@ -64,8 +64,11 @@ static void wf_view_free(struct work_struct *work)
 
 	wf_overlay_free_all(view);
 	wf_carrier_destroy(view->carrier);
-	wf_count(p, freed);
-	wf_event_send(p, &event);
+	/* Nobody was told of a view that could not be completed. */
+	if (view->published) {
+		wf_count(p, freed);
+		wf_event_send(p, &event);
+	}
 	kfree(view);
 	wf_hooks_put();
 	wf_process_put(p);
@@ -175,6 +178,7 @@ static int wf_view_publish(struct wf_view *view)
 	WRITE_ONCE(p->status->nr_views, p->nr_views);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	p->last_id = view->id;
+	view->published = true;
 	wf_count(p, created);
 	trace_wfpatch_create(p->mm, view->id, view->parent);
 	return 0;

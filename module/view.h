@@ -19,6 +19,7 @@ struct wf_view {
 	unsigned int nr_threads;	/* process->lock */
 	u32 id;
 	u32 parent;
+	bool published;			/* process->mutex: its id was given out */
 	bool deleted;			/* process->lock: no thread may come any more */
 	bool retired;			/* process->lock: empty, on its way out */
 	bool unlisted;			/* process->lock: off wf_process.list */

@@ -108,8 +108,8 @@ struct wfpatch_range {
  * @view: out: id of the new view, from 1 on, not used again in this process
  *
  * Errors: ENOENT no view @parent; ENOSPC INFO.max_views reached; ENOMEM no memory, or
- * RLIMIT_MEMLOCK would be exceeded; EOPNOTSUPP the process has an LDT, or runs on Xen PV;
- * EIO the kernel refused the module's probes.
+ * RLIMIT_MEMLOCK would be exceeded; EOPNOTSUPP the process has an LDT; EIO the
+ * kernel refused the module's probes, or they are disabled.
  */
 struct wfpatch_view_create {
 	__u32 size;

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0
+# The one entry point: builds, tests, measures and demonstrates everything.
+# All output goes to build/; kernels come from Debian packages (scripts/kernels).
+
+KERNEL  ?= 6.1
+MODE    ?=
+MODES   ?=
+MINUTES ?= 10
+SEED    ?=
+V       ?= 0
+
+B := $(CURDIR)/build
+MODULE_BUILD := $(B)/module-$(KERNEL)
+
+export KERNEL MODE MINUTES SEED
+export WFPATCH_BUILD := $(B)
+
+# Parts that are not in the tree are left out, so that each can be worked on alone.
+have = $(wildcard $(1)/Makefile)
+Q := $(if $(filter 1,$(V)),,@)
+
+.PHONY: all module lib examples tests unit-tests vm-tests stress-program \
+	bench-programs test test-debug unit stress stress-ng bench demo vm lint clean distclean help
+
+all: module lib examples
+
+help:
+	@echo 'make                 module, library, command and examples'
+	@echo 'make module          build/module-$(KERNEL)/wfpatch.ko'
+	@echo 'make lib examples    user space only'
+	@echo 'make test            unit tests, then all tests in a VM, in every paging mode'
+	@echo 'make test-debug      the same on the debug kernel (KASAN, lockdep, ...)'
+	@echo '                     MODES="MODE..." for some of the paging modes'
+	@echo 'make unit            unit tests on the host'
+	@echo 'make stress          MINUTES=$(MINUTES) SEED= KERNEL=$(KERNEL) MODE= (all modes)'
+	@echo 'make stress-ng       memory stressors of stress-ng, in a view and without one'
+	@echo 'make bench           measurements in a VM that counts instructions'
+	@echo 'make demo            a server patched under load'
+	@echo 'make vm              a shell in a VM with everything in /opt'
+	@echo 'make lint            checkpatch, sparse, compiler warnings, shellcheck, ...'
+	@echo 'make clean distclean remove build/; distclean also removes the cached kernels'
+	@echo
+	@echo 'KERNEL=ID  $(shell scripts/kernels list | cut -d" " -f1 | tr "\n" " ")'
+	@echo 'MODE=MODE  4level 4level-pti 5level 5level-pti'
+	@echo 'V=1        show the commands'
+
+# kbuild writes beside the sources; a mirror per kernel keeps kernels apart and the tree clean.
+module:
+	@scripts/deps build
+	@mkdir -p $(MODULE_BUILD)
+	@rsync -rlptm --delete --include='*/' --include='*.[chS]' --include='Kbuild*' \
+		--exclude='*.mod.c' --exclude='*' Kbuild module uapi $(MODULE_BUILD)/
+	$(Q)$(MAKE) --no-print-directory -C "$$(scripts/kernels headers $(KERNEL))" \
+		M=$(MODULE_BUILD) V=$(V) CONFIG_DEBUG_INFO_BTF_MODULES= modules
+
+lib:
+	@scripts/deps build
+	$(if $(call have,userlib),$(Q)$(MAKE) --no-print-directory -C userlib O=$(B)/userlib)
+
+examples: lib
+	$(if $(call have,examples),$(Q)$(MAKE) --no-print-directory -C examples O=$(B)/examples)
+
+tests: unit-tests vm-tests stress-program
+
+unit-tests: lib
+	@scripts/deps test
+	$(if $(call have,test/unit),$(Q)$(MAKE) --no-print-directory -C test/unit O=$(B)/test/unit)
+
+vm-tests: lib
+	@scripts/deps test
+	$(if $(call have,test/vm),$(Q)$(MAKE) --no-print-directory -C test/vm O=$(B)/test/vm)
+
+stress-program: lib
+	@scripts/deps test
+	$(if $(call have,test/stress),$(Q)$(MAKE) --no-print-directory -C test/stress O=$(B)/test/stress)
+
+bench-programs: lib
+	@scripts/deps build
+	$(if $(call have,test/bench),$(Q)$(MAKE) --no-print-directory -C test/bench O=$(B)/test/bench)
+
+unit: unit-tests
+	@test/run --unit
+
+test: module lib examples tests
+	@scripts/deps vm
+	@test/run -k $(KERNEL) $(if $(MODES),--modes '$(MODES)')
+
+test-debug: lib examples tests
+	@scripts/deps vm
+	$(Q)$(MAKE) --no-print-directory module KERNEL=debug
+	@test/run -k debug --vm $(if $(MODES),--modes '$(MODES)')
+
+stress: module lib examples stress-program
+	@scripts/deps vm
+	@test/stress/run
+
+stress-ng: module lib stress-program
+	@scripts/deps vm test
+	@test/stress/stress-ng
+
+bench: module lib bench-programs
+	@scripts/deps vm bench
+	@test/bench/run
+
+demo: module lib examples bench-programs
+	@scripts/deps vm demo
+	@examples/memcached/demo
+
+vm: module lib examples tests
+	@scripts/deps vm
+	@scripts/vm -k $(KERNEL) -m $(or $(MODE),5level) --mem 2048 --shell \
+		--add $(MODULE_BUILD)/wfpatch.ko \
+		$(foreach d,$(wildcard build/userlib build/examples build/test/vm build/test/stress build/test/bench),--add $(d)) \
+		-- 'insmod /opt/wfpatch.ko'
+
+lint:
+	@scripts/deps build lint
+	@scripts/lint
+
+clean:
+	rm -rf build
+
+distclean: clean
+	for id in $$(scripts/kernels list | cut -d' ' -f1); do scripts/kernels remove $$id; done

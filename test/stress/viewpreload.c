@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A library to preload into any program: puts its threads into a view with a few pages of its own,
+ * so that the program runs its whole life there. Threads inherit the view; a forked or executed
+ * process makes one anew. The program notices nothing: no output, no descriptor kept open, no error.
+ *
+ * The view goes when the last handle is closed, but lives on while threads are in it: so the handle
+ * is closed at once. With WFPATCH_PRELOAD_STATS naming a file, each process adds a line to it at
+ * its exit: its id, its name and whether it was in a view.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "device.h"
+
+#define PAGE	4096
+
+/* A page of data and one of code that only views change, each alone on its page. */
+static volatile unsigned char data_page[PAGE] __attribute__((aligned(PAGE))) = { 1 };
+
+int viewpreload_answer(void);
+
+__asm__(".pushsection .text\n"
+	"	.balign 4096, 0xcc\n"
+	"	.globl viewpreload_answer\n"
+	"	.hidden viewpreload_answer\n"
+	"	.type viewpreload_answer, @function\n"
+	"viewpreload_answer:\n"
+	"	movl $1, %eax\n"
+	"	ret\n"
+	"	.size viewpreload_answer, .-viewpreload_answer\n"
+	"	.balign 4096, 0xcc\n"
+	".popsection\n");
+
+/* What the page says and the code returns in the view. */
+#define IN_VIEW	2
+
+static long open_device(void)
+{
+	return raw_call(SYS_openat, (unsigned long)AT_FDCWD, (unsigned long)DEVICE_PATH,
+			O_RDWR | O_CLOEXEC, 0);
+}
+
+/* A forked child has its parent's content in its base: the kernel has to say so too. */
+static bool in_view(void)
+{
+	uint32_t view = WFPATCH_BASE_VIEW;
+	long fd = open_device();
+
+	if (fd < 0)
+		return false;
+	device_current((int)fd, &view);
+	raw_call(SYS_close, (unsigned long)fd, 0, 0, 0);
+	return view != WFPATCH_BASE_VIEW && data_page[0] == IN_VIEW && viewpreload_answer() == IN_VIEW;
+}
+
+static void enter_view(void)
+{
+	static const unsigned char value = IN_VIEW;
+	struct wfpatch_seg segs[] = {
+		{ (uintptr_t)data_page, (uintptr_t)&value, 1 },
+		{ (uintptr_t)viewpreload_answer + 1, (uintptr_t)&value, 1 },
+	};
+	uint32_t view, previous;
+	long fd = open_device();
+
+	if (fd < 0)
+		return;
+	if (!device_create((int)fd, WFPATCH_BASE_VIEW, &view) &&
+	    !device_io((int)fd, WFPATCH_IOC_VIEW_WRITE, view, segs, 2))
+		device_migrate((int)fd, view, &previous);
+	raw_call(SYS_close, (unsigned long)fd, 0, 0, 0);
+}
+
+__attribute__((constructor))
+static void start(void)
+{
+	pthread_atfork(NULL, NULL, enter_view);
+	enter_view();
+}
+
+/* System calls of its own: the program may have closed or replaced every stream. */
+__attribute__((destructor))
+static void finish(void)
+{
+	const char *path = getenv("WFPATCH_PRELOAD_STATS");
+	char line[128];
+	int length;
+	long fd;
+
+	if (!path || !*path)
+		return;
+	length = snprintf(line, sizeof(line), "%d %s %s\n", getpid(), program_invocation_short_name,
+			  in_view() ? "in-view" : "base");
+	fd = raw_call(SYS_openat, (unsigned long)AT_FDCWD, (unsigned long)path,
+		      O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return;
+	raw_call(SYS_write, (unsigned long)fd, (unsigned long)line, (unsigned long)length, 0);
+	raw_call(SYS_close, (unsigned long)fd, 0, 0, 0);
+}

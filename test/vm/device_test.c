@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Bad requests: every one gives the error that uapi/wfpatch.h documents, and changes nothing. What
+ * is done with a handle that is not the caller's is in handle_test.c.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "view.h"
+
+#define KERNEL_ADDRESS		0xffff888000000000UL
+#define VSYSCALL		0xffffffffff600000UL
+#define NOT_CANONICAL		0x0100000000000000UL
+#define END_OF_USER_4LEVEL	0x00007ffffffff000UL
+
+/* What every request works on, and what it shall leave alone. */
+static uint32_t view;
+static long *data;
+
+static struct snapshot {
+	struct wfpatch_view_info views[16];
+	long nr;
+	uint32_t current;
+	long content[3];
+} before;
+
+static void snapshot_take(struct snapshot *s)
+{
+	int i;
+
+	memset(s, 0, sizeof(*s));
+	s->nr = try_list_views(device, s->views, 16, NULL);
+	CHECK_OK(s->nr);
+	CHECK_OK(try_current(device, &s->current));
+	for (i = 0; i < 3; i++)
+		s->content[i] = get_long(view, page_of(data, i));
+}
+
+static void check_unchanged(const char *what)
+{
+	struct snapshot now;
+
+	snapshot_take(&now);
+	if (now.nr != before.nr)
+		FAIL("%s: expected %ld views, seen %ld", what, before.nr, now.nr);
+	if (memcmp(&now, &before, sizeof(now)))
+		FAIL("%s: expected the views to be as before, seen a change", what);
+}
+
+static void prepare(void)
+{
+	data = map_filled(4);
+	view = new_view(0);
+	put_long(view, page_of(data, 1), 7);
+	snapshot_take(&before);
+}
+
+#define EXPECT(call, error)								\
+	do {										\
+		CHECK_ERROR(call, error);						\
+		check_unchanged(#call);							\
+	} while (0)
+
+/* A request that would succeed, had it not what a test does to it. */
+union any {
+	struct {
+		uint32_t size;
+		uint32_t flags;
+	};
+	struct wfpatch_info info;
+	struct wfpatch_attach attach;
+	struct wfpatch_range range;
+	struct wfpatch_view_create create;
+	struct wfpatch_view_delete delete;
+	struct wfpatch_view_migrate migrate;
+	struct wfpatch_view_current current;
+	struct wfpatch_view_io io;
+	struct wfpatch_view_commit commit;
+	struct wfpatch_transition transition;
+	struct wfpatch_map map;
+	struct wfpatch_list list;
+	char bytes[128];
+};
+
+static const struct operation {
+	const char *name;
+	unsigned long cmd;
+	uint32_t size;
+	bool out;		/* writes its struct */
+	int always;		/* the error of a request without fault */
+} operations[] = {
+	{ "INFO", WFPATCH_IOC_INFO, sizeof(struct wfpatch_info), true, 0 },
+	{ "ATTACH", WFPATCH_IOC_ATTACH, sizeof(struct wfpatch_attach), false, EOPNOTSUPP },
+	{ "PIN", WFPATCH_IOC_PIN, sizeof(struct wfpatch_range), false, 0 },
+	{ "UNPIN", WFPATCH_IOC_UNPIN, sizeof(struct wfpatch_range), false, ENOENT },
+	{ "VIEW_CREATE", WFPATCH_IOC_VIEW_CREATE, sizeof(struct wfpatch_view_create), true, 0 },
+	{ "VIEW_DELETE", WFPATCH_IOC_VIEW_DELETE, sizeof(struct wfpatch_view_delete), false, 0 },
+	{ "VIEW_MIGRATE", WFPATCH_IOC_VIEW_MIGRATE, sizeof(struct wfpatch_view_migrate), true, 0 },
+	{ "VIEW_CURRENT", WFPATCH_IOC_VIEW_CURRENT, sizeof(struct wfpatch_view_current), true, 0 },
+	{ "VIEW_WRITE", WFPATCH_IOC_VIEW_WRITE, sizeof(struct wfpatch_view_io), false, 0 },
+	{ "VIEW_READ", WFPATCH_IOC_VIEW_READ, sizeof(struct wfpatch_view_io), false, 0 },
+	{ "VIEW_COMMIT", WFPATCH_IOC_VIEW_COMMIT, sizeof(struct wfpatch_view_commit), false,
+	  EOPNOTSUPP },
+	{ "TRANSITION", WFPATCH_IOC_TRANSITION, sizeof(struct wfpatch_transition), false, 0 },
+	{ "MAP", WFPATCH_IOC_MAP, sizeof(struct wfpatch_map), false, EOPNOTSUPP },
+	{ "LIST_VIEWS", WFPATCH_IOC_LIST_VIEWS, sizeof(struct wfpatch_list), true, 0 },
+	{ "LIST_THREADS", WFPATCH_IOC_LIST_THREADS, sizeof(struct wfpatch_list), true, 0 },
+};
+
+#define NR_OPERATIONS	(sizeof(operations) / sizeof(operations[0]))
+
+static void fill(const struct operation *op, union any *arg)
+{
+	static struct wfpatch_seg seg;
+	static long buffer;
+
+	memset(arg, 0, sizeof(*arg));
+	arg->size = op->size;
+	switch (op->cmd) {
+	case WFPATCH_IOC_PIN:
+	case WFPATCH_IOC_UNPIN:
+		arg->range.addr = (uintptr_t)page_of(data, 2);
+		arg->range.len = PAGE;
+		break;
+	case WFPATCH_IOC_VIEW_CREATE:
+		arg->create.parent = view;
+		break;
+	case WFPATCH_IOC_VIEW_WRITE:
+	case WFPATCH_IOC_VIEW_READ:
+		seg = (struct wfpatch_seg){ (uintptr_t)data, (uintptr_t)&buffer, sizeof(buffer) };
+		arg->io.segs = (uintptr_t)&seg;
+		arg->io.nr_segs = 1;
+		arg->io.view = view;
+		break;
+	case WFPATCH_IOC_VIEW_DELETE:
+	case WFPATCH_IOC_VIEW_MIGRATE:
+	case WFPATCH_IOC_VIEW_COMMIT:
+	case WFPATCH_IOC_TRANSITION:
+		/* The same place in all of them. */
+		arg->delete.view = view;
+		break;
+	}
+}
+
+static void check_request(const struct operation *op, void *arg, int error, const char *how)
+{
+	long result = request(device, op->cmd, arg);
+	char what[100];
+
+	snprintf(what, sizeof(what), "%s %s", op->name, how);
+	if (result != -error)
+		FAIL("%s: expected %s, seen %s", what, error_name(error), error_name(-result));
+	check_unchanged(what);
+}
+
+TEST(an_argument_that_is_not_there_gives_EFAULT)
+{
+	size_t i;
+	char *none = (char *)map_pages(1, PROT_NONE);
+	const struct {
+		uintptr_t address;
+		const char *how;
+	} places[] = {
+		{ 0, "at NULL" },
+		{ 16, "in the first page" },
+		{ (uintptr_t)none, "in a page without access" },
+		{ KERNEL_ADDRESS, "at a kernel address" },
+		{ VSYSCALL, "in the vsyscall page" },
+		{ NOT_CANONICAL, "at an address that is not canonical" },
+		{ UINTPTR_MAX - 3, "at the end of all addresses" },
+	};
+
+	prepare();
+	for (i = 0; i < NR_OPERATIONS; i++)
+		for (size_t j = 0; j < sizeof(places) / sizeof(places[0]); j++)
+			check_request(&operations[i], (void *)places[j].address, EFAULT,
+				      places[j].how);
+}
+
+TEST(an_argument_that_ends_in_the_middle_gives_EFAULT)
+{
+	char *pages = (char *)map_pages(2, PROT_READ | PROT_WRITE);
+	uint32_t inside;
+	union any arg;
+	size_t i;
+
+	prepare();
+	CHECK_EQ(mprotect(pages + PAGE, PAGE, PROT_NONE), 0);
+	for (i = 0; i < NR_OPERATIONS; i++) {
+		fill(&operations[i], &arg);
+		for (inside = 1; inside < operations[i].size; inside++) {
+			memcpy(pages + PAGE - inside, &arg, inside);
+			check_request(&operations[i], pages + PAGE - inside, EFAULT, "half-way");
+		}
+	}
+}
+
+TEST(a_result_that_cannot_be_written_undoes_the_request)
+{
+	char *page = (char *)map_pages(1, PROT_READ | PROT_WRITE);
+	union any arg;
+	size_t i;
+
+	prepare();
+	for (i = 0; i < NR_OPERATIONS; i++) {
+		if (!operations[i].out)
+			continue;
+		fill(&operations[i], &arg);
+		CHECK_EQ(mprotect(page, PAGE, PROT_READ | PROT_WRITE), 0);
+		memcpy(page, &arg, sizeof(arg));
+		CHECK_EQ(mprotect(page, PAGE, PROT_READ), 0);
+		check_request(&operations[i], page, EFAULT, "into memory that is read-only");
+	}
+	/* Back from a view as well. */
+	CHECK_EQ(mprotect(page, PAGE, PROT_READ | PROT_WRITE), 0);
+	*(struct wfpatch_view_migrate *)(void *)page = (struct wfpatch_view_migrate){
+		.size = sizeof(struct wfpatch_view_migrate),
+	};
+	CHECK_EQ(mprotect(page, PAGE, PROT_READ), 0);
+	enter(view);
+	CHECK_ERROR(request(device, WFPATCH_IOC_VIEW_MIGRATE, page), EFAULT);
+	CHECK_EQ(current_view(), view);
+	CHECK_EQ(LOAD(*page_of(data, 1)), 7);
+}
+
+TEST(a_size_too_small_gives_EINVAL)
+{
+	union any arg;
+	size_t i;
+
+	prepare();
+	for (i = 0; i < NR_OPERATIONS; i++) {
+		fill(&operations[i], &arg);
+		for (arg.size = 0; arg.size < operations[i].size; arg.size++)
+			check_request(&operations[i], &arg, EINVAL, "with too small a size");
+	}
+}
+
+TEST(an_unknown_tail_that_is_not_zero_gives_E2BIG)
+{
+	union any arg;
+	size_t i, at;
+
+	prepare();
+	for (i = 0; i < NR_OPERATIONS; i++) {
+		for (at = operations[i].size; at < sizeof(arg); at++) {
+			fill(&operations[i], &arg);
+			arg.size = sizeof(arg);
+			arg.bytes[at] = 1;
+			check_request(&operations[i], &arg, E2BIG, "with a tail that is not zero");
+		}
+	}
+}
+
+TEST(an_unknown_tail_of_zeroes_is_served)
+{
+	char *pages = (char *)map_pages(4, PROT_READ | PROT_WRITE);
+	union any arg;
+	size_t i;
+
+	prepare();
+	CHECK_EQ(mprotect(pages + 3 * PAGE, PAGE, PROT_NONE), 0);
+	for (i = 0; i < NR_OPERATIONS; i++) {
+		/* Those that change nothing, or always fail. */
+		if (operations[i].cmd == WFPATCH_IOC_PIN ||
+		    operations[i].cmd == WFPATCH_IOC_VIEW_CREATE ||
+		    operations[i].cmd == WFPATCH_IOC_VIEW_DELETE ||
+		    operations[i].cmd == WFPATCH_IOC_VIEW_WRITE ||
+		    operations[i].cmd == WFPATCH_IOC_VIEW_MIGRATE ||
+		    operations[i].cmd == WFPATCH_IOC_TRANSITION)
+			continue;
+		fill(&operations[i], &arg);
+		arg.size = 2 * PAGE + 5;
+		memset(pages, 0, 3 * PAGE);
+		memcpy(pages, &arg, sizeof(arg));
+		check_request(&operations[i], pages, operations[i].always, "with a large size");
+		CHECK_EQ(((union any *)(void *)pages)->size, arg.size);
+		memcpy(pages, &arg, sizeof(arg));
+		((union any *)(void *)pages)->size = UINT32_MAX;
+		check_request(&operations[i], pages, EFAULT, "with a size beyond the mapping");
+	}
+}
+
+TEST(a_request_of_a_later_version_is_served_by_its_number)
+{
+	struct {
+		struct wfpatch_view_create create;
+		uint64_t more;
+	} arg = { .create.size = sizeof(arg) };
+	unsigned long larger = _IOC(_IOC_READ | _IOC_WRITE, WFPATCH_IOC_MAGIC,
+				    _IOC_NR(WFPATCH_IOC_VIEW_CREATE), sizeof(arg));
+
+	CHECK_OK(request(device, larger, &arg));
+	CHECK_EQ(arg.create.view, 1);
+	CHECK_EQ(nr_views(), 1);
+}
+
+TEST(unknown_flags_give_EINVAL)
+{
+	union any arg;
+	int bit;
+	size_t i;
+
+	prepare();
+	for (i = 0; i < NR_OPERATIONS; i++) {
+		for (bit = 0; bit < 32; bit++) {
+			bool known = operations[i].cmd == WFPATCH_IOC_TRANSITION && bit == 0;
+
+			fill(&operations[i], &arg);
+			arg.flags = 1U << bit;
+			check_request(&operations[i], &arg, known ? EOPNOTSUPP : EINVAL,
+				      "with an unknown flag");
+		}
+	}
+}
+
+TEST(reserved_fields_that_are_not_zero_give_EINVAL)
+{
+	struct wfpatch_view_delete delete = { .size = sizeof(delete), .reserved = 1 };
+	struct wfpatch_view_current current = { .size = sizeof(current), .reserved = 1 };
+	struct wfpatch_transition transition = { .size = sizeof(transition), .nr_ranges = 1 };
+
+	prepare();
+	delete.view = view;
+	EXPECT(request(device, WFPATCH_IOC_VIEW_DELETE, &delete), EINVAL);
+	EXPECT(request(device, WFPATCH_IOC_VIEW_CURRENT, &current), EINVAL);
+	EXPECT(request(device, WFPATCH_IOC_TRANSITION, &transition), EINVAL);
+	transition.nr_ranges = 0;
+	transition.ranges = (uintptr_t)data;
+	EXPECT(request(device, WFPATCH_IOC_TRANSITION, &transition), EINVAL);
+}
+
+TEST(requests_for_later_answer_EOPNOTSUPP)
+{
+	union any arg;
+	size_t i;
+	int seen = 0;
+
+	prepare();
+	for (i = 0; i < NR_OPERATIONS; i++) {
+		if (operations[i].always != EOPNOTSUPP)
+			continue;
+		fill(&operations[i], &arg);
+		check_request(&operations[i], &arg, EOPNOTSUPP, "without fault");
+		seen++;
+	}
+	CHECK_EQ(seen, 3);
+}
+
+TEST(no_such_request_gives_ENOTTY)
+{
+	union any arg = { .size = sizeof(struct wfpatch_info) };
+	int nr;
+
+	prepare();
+	for (nr = 15; nr < 256; nr++)
+		EXPECT(request(device, _IOC(_IOC_READ | _IOC_WRITE, WFPATCH_IOC_MAGIC, nr, 40),
+			       &arg), ENOTTY);
+	EXPECT(request(device, _IOWR(0x12, 0, struct wfpatch_info), &arg), ENOTTY);
+	EXPECT(request(device, _IO(WFPATCH_IOC_MAGIC, 0), &arg), ENOTTY);
+	EXPECT(request(device, FIONREAD, &arg), ENOTTY);
+}
+
+TEST(views_that_are_not_there_give_ENOENT)
+{
+	uint32_t gone = new_view(0), ids[3];
+	long value = 0;
+	int i;
+
+	prepare();
+	delete_view(gone);
+	snapshot_take(&before);
+	ids[0] = gone;
+	ids[1] = view + 1;
+	ids[2] = UINT32_MAX;
+	for (i = 0; i < 3; i++) {
+		EXPECT(try_create(device, ids[i], NULL), ENOENT);
+		EXPECT(try_delete(device, ids[i]), ENOENT);
+		EXPECT(try_migrate(device, ids[i], NULL), ENOENT);
+		EXPECT(try_write(device, ids[i], data, &value, 8), ENOENT);
+		EXPECT(try_read(device, ids[i], data, &value, 8), ENOENT);
+		EXPECT(try_transition(device, ids[i]), ENOENT);
+	}
+	EXPECT(try_delete(device, 0), EINVAL);
+	EXPECT(try_write(device, 0, data, &value, 8), EINVAL);
+}
+
+TEST(memory_that_is_not_the_programs_cannot_be_read_or_written)
+{
+	unsigned long vdso = getauxval(AT_SYSINFO_EHDR);
+	char *hole = (char *)map_pages(3, PROT_READ | PROT_WRITE);
+	long buffer[2 * PAGE / sizeof(long)] = { 0 };
+	struct {
+		uintptr_t address;
+		size_t len;
+		int write;
+		int read;	/* 0: allowed */
+	} places[] = {
+		{ 0, 8, EFAULT, EFAULT },
+		{ (uintptr_t)hole + PAGE - 4, 8, EFAULT, EFAULT },
+		{ (uintptr_t)hole + 2 * PAGE - 4, 8, EFAULT, EFAULT },
+		{ KERNEL_ADDRESS, 8, EFAULT, EFAULT },
+		{ VSYSCALL, 8, EFAULT, EFAULT },
+		{ NOT_CANONICAL, 8, EFAULT, EFAULT },
+		{ UINTPTR_MAX - 15, 8, EFAULT, EFAULT },
+		{ UINTPTR_MAX - 3, 8, EINVAL, EINVAL },
+		{ END_OF_USER_4LEVEL - 4, 8, EFAULT, EFAULT },
+		{ 0x8000000000000000UL, 8, EFAULT, EFAULT },
+		{ vdso, 8, EOPNOTSUPP, 0 },
+	};
+	size_t i;
+
+	prepare();
+	CHECK_EQ(munmap(hole + PAGE, PAGE), 0);
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		void *address = (void *)places[i].address;
+		long result;
+
+		if (places[i].address == 0 && !vdso)
+			continue;
+		result = try_write(device, view, address, buffer, places[i].len);
+		if (result != -places[i].write)
+			FAIL("write of %zu bytes at %p: expected %s, seen %s", places[i].len,
+			     address, error_name(places[i].write), error_name(-result));
+		result = try_read(device, view, address, buffer, places[i].len);
+		if (result != -places[i].read)
+			FAIL("read of %zu bytes at %p: expected %s, seen %s", places[i].len,
+			     address, error_name(places[i].read), error_name(-result));
+		check_unchanged("an access to memory that is not the program's");
+	}
+}
+
+TEST(device_memory_cannot_be_written)
+{
+	long *status = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, device, 0), value = 1;
+
+	prepare();
+	CHECK(status != MAP_FAILED);
+	value = try_write(device, view, status, &value, 8);
+	CHECK(value == -EOPNOTSUPP || value == -EACCES);
+	check_unchanged("a write to the status page");
+	EXPECT(try_pin(status, PAGE), EOPNOTSUPP);
+}
+
+TEST(buffers_that_are_not_there_give_EFAULT)
+{
+	char *pages = (char *)map_pages(2, PROT_READ | PROT_WRITE);
+	void *places[] = { NULL, pages + PAGE - 4, pages + PAGE, (void *)KERNEL_ADDRESS,
+			   (void *)VSYSCALL };
+	size_t i;
+
+	prepare();
+	CHECK_EQ(munmap(pages + PAGE, PAGE), 0);
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		EXPECT(try_write(device, view, data, places[i], 8), EFAULT);
+		EXPECT(try_read(device, view, data, places[i], 8), EFAULT);
+		EXPECT(try_segs(device, WFPATCH_IOC_VIEW_WRITE, view, places[i], 1), EFAULT);
+		EXPECT(try_segs(device, WFPATCH_IOC_VIEW_READ, view, places[i], 1), EFAULT);
+		EXPECT(try_list_views(device, places[i], 16, NULL), EFAULT);
+		EXPECT(try_list_threads(device, places[i], 16, NULL), EFAULT);
+	}
+	CHECK_EQ(mprotect(pages, PAGE, PROT_READ), 0);
+	EXPECT(try_read(device, view, data, pages, 8), EFAULT);
+	EXPECT(try_list_views(device, (void *)pages, 16, NULL), EFAULT);
+	CHECK_OK(try_write(device, view, data, pages, 8));
+}
+
+TEST(too_many_or_too_long_segments_give_E2BIG)
+{
+	struct wfpatch_info info;
+	struct wfpatch_seg *segs;
+	char *large;
+
+	prepare();
+	CHECK_OK(try_info(device, &info));
+	segs = calloc(info.max_segs + 1, sizeof(*segs));
+	large = mmap(NULL, info.max_io + PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(segs && large != MAP_FAILED);
+	EXPECT(try_segs(device, WFPATCH_IOC_VIEW_WRITE, view, segs, 0), EINVAL);
+	EXPECT(try_segs(device, WFPATCH_IOC_VIEW_READ, view, segs, 0), EINVAL);
+	EXPECT(try_segs(device, WFPATCH_IOC_VIEW_WRITE, view, segs, info.max_segs + 1), E2BIG);
+	EXPECT(try_segs(device, WFPATCH_IOC_VIEW_READ, view, segs, info.max_segs + 1), E2BIG);
+	EXPECT(try_segs(device, WFPATCH_IOC_VIEW_WRITE, view, segs, UINT32_MAX), E2BIG);
+	CHECK_OK(try_segs(device, WFPATCH_IOC_VIEW_WRITE, view, segs, info.max_segs));
+	EXPECT(try_write(device, view, large, large, info.max_io + 1), E2BIG);
+	EXPECT(try_read(device, view, large, large, info.max_io + 1), E2BIG);
+	EXPECT(try_write(device, view, large, large, 1UL << 40), E2BIG);
+	segs[0] = (struct wfpatch_seg){ (uintptr_t)large, (uintptr_t)large, info.max_io };
+	segs[1] = (struct wfpatch_seg){ (uintptr_t)data, (uintptr_t)large, 1 };
+	EXPECT(try_segs(device, WFPATCH_IOC_VIEW_WRITE, view, segs, 2), E2BIG);
+	/* Both ends wrap around. */
+	segs[0] = (struct wfpatch_seg){ (uintptr_t)data, (uintptr_t)data, UINTPTR_MAX };
+	EXPECT(try_segs(device, WFPATCH_IOC_VIEW_WRITE, view, segs, 1), EINVAL);
+	segs[0] = (struct wfpatch_seg){ (uintptr_t)data, UINTPTR_MAX - 3, 8 };
+	EXPECT(try_segs(device, WFPATCH_IOC_VIEW_WRITE, view, segs, 1), EINVAL);
+}
+
+TEST(bad_ranges_cannot_be_pinned)
+{
+	const unsigned long requests[] = { WFPATCH_IOC_PIN, WFPATCH_IOC_UNPIN };
+	char *page;
+	size_t i;
+
+	prepare();
+	page = (char *)page_of(data, 2);
+	CHECK_EQ(munmap(page_of(data, 3), PAGE), 0);
+	for (i = 0; i < 2; i++) {
+		int missing = i ? ENOENT : ENOMEM;
+		unsigned long cmd = requests[i];
+
+		EXPECT(try_range(device, cmd, page, 0), EINVAL);
+		EXPECT(try_range(device, cmd, page + 1, PAGE), EINVAL);
+		EXPECT(try_range(device, cmd, page, PAGE - 1), EINVAL);
+		EXPECT(try_range(device, cmd, page, UINTPTR_MAX - PAGE + 1), EINVAL);
+		EXPECT(try_range(device, cmd, page, 2 * PAGE), missing);
+		EXPECT(try_range(device, cmd, NULL, PAGE), missing);
+		EXPECT(try_range(device, cmd, (void *)KERNEL_ADDRESS, PAGE), missing);
+		EXPECT(try_range(device, cmd, (void *)VSYSCALL, PAGE), missing);
+		EXPECT(try_range(device, cmd, (void *)END_OF_USER_4LEVEL, PAGE), missing);
+	}
+	EXPECT(try_unpin(page, PAGE), ENOENT);
+	EXPECT(try_range(device, WFPATCH_IOC_PIN, (void *)getauxval(AT_SYSINFO_EHDR), PAGE),
+	       EOPNOTSUPP);
+}
+
+TEST(only_root_may_open_the_device)
+{
+	become_nobody();
+	CHECK_EQ(open(DEVICE_PATH, O_RDWR), -1);
+	CHECK_EQ(errno, EACCES);
+}

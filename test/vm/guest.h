@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The machine that a test runs on: settings that are put back when the test has ended, however it
+ * ended, and control groups.
+ */
+#ifndef TEST_GUEST_H
+#define TEST_GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* For the harness. */
+bool guest_init(void);
+void guest_restore(void);
+
+/* Write a file of /proc or /sys until the end of the test; false if it cannot be. */
+bool guest_set(const char *path, const char *value);
+/* The same; the test is skipped if it cannot be. */
+void guest_need(const char *path, const char *value);
+
+/* Move the caller into a new group, which goes when the test ends. Skips without cgroup2 memory. */
+void cgroup_enter(void);
+bool cgroup_set(const char *file, const char *value);
+long cgroup_number(const char *file);
+long cgroup_value(const char *file, const char *key);
+
+/* An ordinary user, in this process and its children. */
+void become_nobody(void);
+
+#endif /* TEST_GUEST_H */

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Opening and closing a handle, and reading its events. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include "internal.h"
+
+static int open_device(struct wfpatch *handle, const char *path)
+{
+	void *status;
+	int err;
+
+	handle->fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (handle->fd < 0)
+		return -errno;
+	status = mmap(NULL, WF_PAGE_SIZE, PROT_READ, MAP_SHARED, handle->fd, 0);
+	if (status == MAP_FAILED) {
+		err = -errno;
+		close(handle->fd);
+		return err;
+	}
+	handle->status = status;
+	return 0;
+}
+
+static void close_device(struct wfpatch *handle)
+{
+	munmap((void *)handle->status, WF_PAGE_SIZE);
+	close(handle->fd);
+}
+
+int wfpatch_open(struct wfpatch **handle, const struct wfpatch_open_opts *opts)
+{
+	struct wfpatch_open_opts o;
+	struct wfpatch *new;
+	int err;
+
+	err = wf_opts_copy(&o, sizeof(o), opts);
+	if (err)
+		return err;
+	if ((o.flags & ~WFPATCH_OPEN_NO_QUIESCE) || o.reserved)
+		return -EINVAL;
+
+	new = calloc(1, sizeof(*new));
+	if (!new)
+		return -ENOMEM;
+	err = open_device(new, o.path ? o.path : "/dev/wfpatch");
+	if (err)
+		goto free;
+	if (!(o.flags & WFPATCH_OPEN_NO_QUIESCE)) {
+		err = wf_status_join(new);
+		if (err)
+			goto close;
+	}
+	*handle = new;
+	return 0;
+close:
+	close_device(new);
+free:
+	free(new);
+	return err;
+}
+
+void wfpatch_close(struct wfpatch *handle)
+{
+	int saved = errno;
+
+	if (!handle)
+		return;
+	wf_status_leave(handle);
+	close_device(handle);
+	free(handle);
+	errno = saved;
+}
+
+int wfpatch_fd(const struct wfpatch *handle)
+{
+	return handle->fd;
+}
+
+const volatile struct wfpatch_status *wfpatch_status(const struct wfpatch *handle)
+{
+	return handle->status;
+}
+
+int64_t wf_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int wfpatch_next_event(struct wfpatch *handle, struct wfpatch_event *event, int timeout_ms)
+{
+	struct pollfd pollfd = { .fd = handle->fd, .events = POLLIN };
+	int64_t end = timeout_ms > 0 ? wf_now_ms() + timeout_ms : 0;
+	ssize_t len;
+	int ready;
+
+	/* Another reader may be faster than this one after poll(): then wait for what is left. */
+	for (;;) {
+		len = read(handle->fd, event, sizeof(*event));
+		if (len == (ssize_t)sizeof(*event))
+			return 0;
+		if (len >= 0)
+			return -ESRCH;
+		if (errno != EAGAIN)
+			return -errno;
+		ready = poll(&pollfd, 1, timeout_ms < 0 ? -1 : timeout_ms);
+		if (ready < 0)
+			return -errno;
+		if (!ready)
+			return -EAGAIN;
+		if (!(pollfd.revents & POLLIN))
+			return -ESRCH;
+		if (timeout_ms > 0)
+			timeout_ms = end > wf_now_ms() ? (int)(end - wf_now_ms()) : 0;
+	}
+}
