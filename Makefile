@@ -83,12 +83,12 @@ unit: unit-tests
 
 test: module lib examples tests
 	@scripts/deps vm
-	@test/run -k $(KERNEL) $(if $(MODES),--modes '$(MODES)')
+	@test/run -k $(KERNEL) $(if $(MODES),--modes '$(MODES)') $(if $(SEED),--seed $(SEED))
 
 test-debug: lib examples tests
 	@scripts/deps vm
 	$(Q)$(MAKE) --no-print-directory module KERNEL=debug
-	@test/run -k debug --vm $(if $(MODES),--modes '$(MODES)')
+	@test/run -k debug --vm $(if $(MODES),--modes '$(MODES)') $(if $(SEED),--seed $(SEED))
 
 stress: module lib examples stress-program
 	@scripts/deps vm

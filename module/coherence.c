@@ -5,8 +5,9 @@
  *
  * From 6.6 the MMU notifier has a callback for exactly this. Before, its invalidate_range is not
  * enough: moving page tables (mremap) flushes under the page-table lock and tells notifiers only
- * afterwards, unlocked, and reclaim flushes in batches without an mm. There every flush of the base is seen by a probe on flush_tlb_mm_range(), and a batched one at
- * the end of the range, before the page is freed.
+ * afterwards, unlocked, and reclaim flushes in batches without an mm. There every flush of the base
+ * is seen by a probe on flush_tlb_mm_range(), and a batched one at the end of the range, before the
+ * page is freed.
  *
  * Everything here runs in raw atomic context, except where said.
  */
@@ -29,7 +30,7 @@
  * deriving, after the change. Also flushed is what did not change in the view's own entries: most
  * of a view are tables shared with the base.
  */
-void wf_invalidate(struct wf_process *p, unsigned long start, unsigned long end)
+void wf_invalidate(struct wf_process *p, unsigned long start, unsigned long end, bool tables)
 {
 	struct wf_view *view;
 	unsigned long flags;
@@ -45,7 +46,7 @@ void wf_invalidate(struct wf_process *p, unsigned long start, unsigned long end)
 						     WF_REVALIDATE_BUDGET, &changed);
 			raw_spin_unlock_irqrestore(&p->lock, flags);
 		} while (addr < end);
-		wf_carrier_flush(view->carrier, start, end);
+		wf_carrier_flush(view->carrier, start, end, tables);
 		wf_count(p, revalidations);
 		trace_wfpatch_revalidate(p->mm, view->id, start, end, changed);
 	}
@@ -66,7 +67,7 @@ void wf_flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned l
 	rcu_read_lock();
 	p = wf_process_find(mm);
 	if (p)
-		wf_invalidate(p, start, end);
+		wf_invalidate(p, start, end, tables);
 	rcu_read_unlock();
 	wf_wrapper_exit();
 }
@@ -87,7 +88,7 @@ static void wf_notifier_invalidate(struct mmu_notifier *notifier, struct mm_stru
 	struct wf_process *p = container_of(notifier, struct wf_process, notifier);
 
 	if (READ_ONCE(p->nr_live) && unlikely(!wf_hooks_armed()))
-		wf_invalidate(p, start, end);
+		wf_invalidate(p, start, end, true);
 }
 #else
 static bool wf_flush_is_batched(struct mm_struct *mm)
@@ -101,7 +102,7 @@ static void wf_notifier_invalidate(struct mmu_notifier *notifier, struct mm_stru
 	struct wf_process *p = container_of(notifier, struct wf_process, notifier);
 
 	if (READ_ONCE(p->nr_live))
-		wf_invalidate(p, start, end);
+		wf_invalidate(p, start, end, true);
 }
 #endif
 
@@ -129,7 +130,41 @@ static void wf_notifier_range_end(struct mmu_notifier *notifier,
 		break;
 	}
 	if (wf_flush_is_batched(range->mm))
-		wf_invalidate(p, range->start, range->end);
+		wf_invalidate(p, range->start, range->end, false);
+}
+
+/*
+ * Has a page of [start, end) been used through a private table? Elsewhere the accessed bits are the
+ * base's own. As the kernel does, no TLB is flushed for a bit that is cleared.
+ */
+static int wf_young(struct mmu_notifier *notifier, unsigned long start, unsigned long end,
+		    bool clear)
+{
+	struct wf_process *p = container_of(notifier, struct wf_process, notifier);
+	struct wf_view *view;
+	unsigned long flags;
+	bool young = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(view, &p->list, list) {
+		raw_spin_lock_irqsave(&p->lock, flags);
+		young |= wf_pgtable_young(&view->pgtable, start, end, clear);
+		raw_spin_unlock_irqrestore(&p->lock, flags);
+	}
+	rcu_read_unlock();
+	return young;
+}
+
+static int wf_notifier_clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+				   unsigned long start, unsigned long end)
+{
+	return wf_young(notifier, start, end, true);
+}
+
+static int wf_notifier_test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+				  unsigned long addr)
+{
+	return wf_young(notifier, addr, addr + PAGE_SIZE, false);
 }
 
 /* Sleeps. The last user of the address space is gone. */
@@ -153,6 +188,9 @@ static void wf_notifier_free(struct mmu_notifier *notifier)
 const struct mmu_notifier_ops wf_notifier_ops = {
 	.release = wf_notifier_release,
 	.invalidate_range_end = wf_notifier_range_end,
+	.clear_flush_young = wf_notifier_clear_young,
+	.clear_young = wf_notifier_clear_young,
+	.test_young = wf_notifier_test_young,
 #ifdef WF_HAVE_SECONDARY_TLBS
 	.arch_invalidate_secondary_tlbs = wf_notifier_invalidate,
 #else

@@ -10,7 +10,7 @@ struct wf_process;
 
 extern const struct mmu_notifier_ops wf_notifier_ops;
 
-void wf_invalidate(struct wf_process *p, unsigned long start, unsigned long end);
+void wf_invalidate(struct wf_process *p, unsigned long start, unsigned long end, bool tables);
 void wf_coherence_lost(struct wf_process *p, struct task_struct *task, u32 view);
 void wf_coherence_lost_init(struct wf_process *p);
 void wf_flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long end,

@@ -8,7 +8,9 @@
 
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
+#include <linux/smp.h>
 #include <linux/version.h>
+#include <asm/mmu.h>
 
 /*
  * From 6.6 the notifier has a callback at every TLB flush of the base. Before, some flushes come
@@ -46,6 +48,16 @@ static inline long wf_get_user_page_retry(struct mm_struct *mm, unsigned long ad
 	return get_user_pages_remote(mm, addr, 1, flags, page, locked);
 #else
 	return get_user_pages_remote(mm, addr, 1, flags, page, NULL, locked);
+#endif
+}
+
+/* A processor in lazy mode takes the kernel's own page tables. */
+static inline void wf_leave_mm(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	leave_mm();
+#else
+	leave_mm(smp_processor_id());
 #endif
 }
 

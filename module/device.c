@@ -28,6 +28,7 @@ MODULE_PARM_DESC(mode, "permissions of /dev/wfpatch when it is made (0600)");
 struct wf_handle {
 	struct wf_process *process;
 	struct wf_queue *queue;
+	struct pid *tgid;		/* who opened it */
 };
 
 /* Any request, in kernel memory. */
@@ -190,9 +191,12 @@ static int wf_handle_check(struct wf_handle *handle)
 {
 	struct wf_process *p = handle->process;
 
-	if (READ_ONCE(p->dead) || !atomic_read(&p->mm->mm_users))
+	if (current->mm == p->mm)
+		return 0;
+	/* The opener itself has called exec; its old address space may have other users still. */
+	if (READ_ONCE(p->dead) || task_tgid(current) == handle->tgid)
 		return -ESRCH;
-	return current->mm == p->mm ? 0 : -EPERM;
+	return -EPERM;
 }
 
 /* Structs may grow, and their size is part of the request's number: it is not compared. */
@@ -225,6 +229,9 @@ static long wf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EFAULT;
 	if (size < op->size)
 		return -EINVAL;
+	/* The unknown part is read byte by byte. */
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 	ret = copy_struct_from_user(&request, op->size, user, size);
 	if (ret)
 		return ret;
@@ -335,6 +342,7 @@ static int wf_open(struct inode *inode, struct file *file)
 	p->nr_files++;
 	mutex_unlock(&p->mutex);
 	handle->process = p;
+	handle->tgid = get_pid(task_tgid(current));
 	file->private_data = handle;
 	return nonseekable_open(inode, file);
 }
@@ -351,11 +359,12 @@ static int wf_release(struct inode *inode, struct file *file)
 	if (last)
 		wf_view_delete_all(p);
 	mutex_unlock(&p->mutex);
-	wf_process_put(p);
-	kfree(handle);
 	/* What nobody uses any more is gone when close() returns. */
 	if (last)
-		wf_view_flush_work();
+		wf_view_wait(p);
+	put_pid(handle->tgid);
+	wf_process_put(p);
+	kfree(handle);
 	return 0;
 }
 

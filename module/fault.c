@@ -85,7 +85,7 @@ static vm_fault_t wf_fault_unshare(struct wf_view *view, unsigned long addr)
 		return 0;
 	}
 	/* No thread of the view must read the old page when another has stored to the new one. */
-	wf_carrier_flush(view->carrier, addr, addr + PAGE_SIZE);
+	wf_carrier_flush(view->carrier, addr, addr + PAGE_SIZE, false);
 	copy_highpage(new, old);
 
 	raw_spin_lock_irqsave(&p->lock, flags);
@@ -189,6 +189,9 @@ vm_fault_t wf_handle_mm_fault(struct vm_area_struct *vma, unsigned long addr, un
 			wf_fault_sync(view, page);
 	}
 	if (!done && wf_fault_has_overlay(view, page)) {
+		/* As in the kernel's handler: a wait may be what touched the page. */
+		__set_current_state(TASK_RUNNING);
+		count_vm_event(PGFAULT);
 		ret |= wf_fault_overlay(view, vma, page, flags & FAULT_FLAG_WRITE, &gone);
 		/* Unmapped from under us by the OOM reaper: nothing to return to. */
 		if (gone)

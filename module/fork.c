@@ -35,7 +35,7 @@ struct task_struct *wf_copy_process(struct pid *pid, int trace, int node,
 	if (!IS_ERR(task) && !(task->flags & WF_PF_WORKER)) {
 		wf_thread_attach(thread, task, parent->view);
 		/* It could be seen before, as a thread of the base. */
-		wf_transition_check(parent->view->process);
+		wf_transition_check(parent->view->process, false);
 	} else {
 		wf_thread_free(thread);
 	}

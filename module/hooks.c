@@ -9,13 +9,13 @@
  */
 #define pr_fmt(fmt) "wfpatch: " fmt
 
+#include <linux/ftrace.h>
 #include <linux/hash.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched/task.h>
 #include <linux/workqueue.h>
-#include <asm/text-patching.h>
 #include <uapi/asm-generic/mman-common.h>
 #include "arch/x86/carrier.h"
 #include "arch/x86/perf.h"
@@ -196,7 +196,7 @@ static void wf_leave(struct mm_struct *mm)
 		p = NULL;
 	rcu_read_unlock();
 	if (p) {
-		wf_transition_check(p);
+		wf_transition_check(p, true);
 		wf_process_put(p);
 	}
 }
@@ -340,15 +340,12 @@ static const struct {
 	{ "nmi_uaccess_okay", wf_nmi_uaccess_pre, true },
 };
 
-/* The first byte of the five-byte no-operation at an entry that ftrace can hook. */
-#define WF_NOP_OPCODE	0x0f
-
 #define WF_NR_HOOKS	ARRAY_SIZE(wf_hook_table)
 
 static struct kprobe wf_probes[WF_NR_HOOKS];
 static bool wf_hook_present[WF_NR_HOOKS];
-static unsigned long wf_armed_address;
-static unsigned char wf_disarmed_byte;
+static const bool *wf_kprobes_disarmed;	/* kprobes/enabled in debugfs, inverted */
+static const int *wf_ftrace_enabled;	/* the sysctl of that name */
 
 static DEFINE_MUTEX(wf_hooks_mutex);
 static atomic_t wf_hooks_users;		/* leaves 0 under wf_hooks_mutex only */
@@ -375,6 +372,25 @@ static void wf_hooks_off(void)
 	wf_hooks_on = false;
 }
 
+/*
+ * Is there a probe of someone else that ours would join? The kernel armed it as one that does not
+ * change the instruction pointer, and would not do it again for ours.
+ */
+static bool wf_hook_is_taken(unsigned int i)
+{
+	unsigned long addr = wf_ksym_address(wf_hook_table[i].symbol);
+	struct kprobe *probe;
+	bool taken;
+
+	/* A probe at an entry that ftrace can hook is found a few bytes behind it, or at it. */
+	addr = wf_ksym(ftrace_location)(addr) ?: addr;
+	preempt_disable();
+	probe = wf_ksym(get_kprobe)((void *)addr);
+	taken = probe && !probe->post_handler;
+	preempt_enable();
+	return taken;
+}
+
 static int wf_hooks_arm(void)
 {
 	unsigned int i;
@@ -388,9 +404,9 @@ static int wf_hooks_arm(void)
 			.pre_handler = wf_hook_table[i].pre,
 			.post_handler = wf_post,
 		};
-		ret = register_kprobe(&wf_probes[i]);
+		ret = wf_hook_is_taken(i) ? -EBUSY : register_kprobe(&wf_probes[i]);
 		if (ret) {
-			pr_err("cannot probe %s: error %d; is another user redirecting it (livepatch, bpf)?\n",
+			pr_err("cannot probe %s: error %d; is it probed or redirected by someone else (perf, bpf, livepatch)?\n",
 			       wf_hook_table[i].symbol, ret);
 			wf_hooks_unregister(i);
 			return -EIO;
@@ -406,10 +422,11 @@ static int wf_hooks_arm(void)
 	return 0;
 }
 
-/* Are the probes in the kernel's text? Cheap; for raw atomic context. */
+/* Are the probes in force? Administrators can disable all of them. Cheap; any context. */
 bool wf_hooks_armed(void)
 {
-	return READ_ONCE(*(unsigned char *)wf_armed_address) != wf_disarmed_byte;
+	return !(wf_kprobes_disarmed && READ_ONCE(*wf_kprobes_disarmed)) &&
+	       !(wf_ftrace_enabled && !READ_ONCE(*wf_ftrace_enabled));
 }
 
 /* A little later, because who deletes one view may create the next. */
@@ -450,7 +467,7 @@ void wf_hooks_put(void)
 		schedule_delayed_work(&wf_hooks_work, 2 * HZ);
 }
 
-/* See that every probe can be set, and how an armed one is told. */
+/* See that every probe can be set. */
 int wf_hooks_init(void)
 {
 	unsigned int i;
@@ -463,17 +480,11 @@ int wf_hooks_init(void)
 			return -ENOENT;
 		}
 	}
+	wf_kprobes_disarmed = (const bool *)wf_ksym_address("kprobes_all_disarmed");
+	wf_ftrace_enabled = (const int *)wf_ksym_address("ftrace_enabled");
 	mutex_lock(&wf_hooks_mutex);
-	wf_armed_address = wf_ksym_address(wf_hook_table[0].symbol);
 	ret = wf_hooks_arm();
-	if (!ret) {
-		wf_armed_address = (unsigned long)wf_probes[0].addr;
-		wf_hooks_off();
-		wf_disarmed_byte = READ_ONCE(*(unsigned char *)wf_armed_address);
-		/* Someone else has it hooked now; without, ftrace leaves a nop. */
-		if (wf_disarmed_byte == CALL_INSN_OPCODE)
-			wf_disarmed_byte = WF_NOP_OPCODE;
-	}
+	wf_hooks_off();
 	mutex_unlock(&wf_hooks_mutex);
 	return ret;
 }

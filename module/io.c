@@ -152,33 +152,40 @@ static int wf_io_check(struct wf_process *p, struct wf_update *updates, long n)
 	return 0;
 }
 
-static int wf_io_write(struct wf_process *p, u32 id, struct wf_io *io, struct wf_update *updates,
-		       long n)
+/* One try, with the locks that it takes. */
+static int wf_io_update(struct wf_process *p, u32 id, struct wf_io *io, struct wf_update *updates,
+			long n)
 {
 	struct wf_view *view;
 	int ret;
-	long i;
-
-	mmap_read_lock(p->mm);
-	ret = wf_io_check(p, updates, n);
-	mmap_read_unlock(p->mm);
-	for (i = 0; !ret && i < n; i++)
-		ret = wf_io_touch(p->mm, updates[i].addr);
-	if (ret)
-		return ret;
 
 	mmap_read_lock(p->mm);
 	mutex_lock(&p->mutex);
 	view = wf_view_find(p, id);
-	if (!view)
-		ret = -ENOENT;
-	if (!ret)
-		ret = wf_io_check(p, updates, n);
+	ret = view ? wf_io_check(p, updates, n) : -ENOENT;
 	if (!ret)
 		ret = wf_overlay_update(view, updates, n, wf_io_change, io);
 	mutex_unlock(&p->mutex);
 	mmap_read_unlock(p->mm);
 	return ret;
+}
+
+static int wf_io_write(struct wf_process *p, u32 id, struct wf_io *io, struct wf_update *updates,
+		       long n)
+{
+	int ret;
+	long i;
+
+	do {
+		mmap_read_lock(p->mm);
+		ret = wf_io_check(p, updates, n);
+		mmap_read_unlock(p->mm);
+		for (i = 0; !ret && i < n; i++)
+			ret = wf_io_touch(p->mm, updates[i].addr);
+		if (!ret)
+			ret = wf_io_update(p, id, io, updates, n);
+	} while (ret == -EAGAIN && !fatal_signal_pending(current));
+	return ret == -EAGAIN ? -EINTR : ret;
 }
 
 static int wf_view_exists(struct wf_process *p, u32 id)

@@ -10,6 +10,7 @@
 #include <linux/sched/task.h>
 #include <linux/static_call.h>
 
+struct kprobe;
 struct mmu_gather;
 struct perf_event;
 
@@ -34,6 +35,8 @@ struct perf_event;
 				unsigned long end, unsigned long flags))		\
 	X(int, fixup_user_fault, (struct mm_struct *mm, unsigned long addr,			\
 				  unsigned int flags, bool *unlocked))				\
+	X(struct kprobe *, get_kprobe, (void *addr))						\
+	X(unsigned long, ftrace_location, (unsigned long ip))					\
 	X(void, cr4_update_pce, (void *unused))							\
 	X(void, x86_pmu_event_mapped, (struct perf_event *event, struct mm_struct *mm))		\
 	X(void, x86_pmu_event_unmapped, (struct perf_event *event, struct mm_struct *mm))

@@ -8,9 +8,11 @@
  */
 #include <linux/capability.h>
 #include <linux/highmem.h>
+#include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/userfaultfd_k.h>
 #include "arch/x86/carrier.h"
 #include "arch/x86/entry.h"
 #include "compat.h"
@@ -151,6 +153,9 @@ int wf_overlay_check(struct wf_process *p, struct vm_area_struct *vma)
 	/* The kernel's own special mappings have operations but no file. */
 	if (vma->vm_ops && !vma->vm_file)
 		return -EOPNOTSUPP;
+	/* A debugger's write, which fork needs for a child, is not to be had there. */
+	if (is_vm_hugetlb_page(vma) && !(vma->vm_flags & (VM_WRITE | VM_SHARED)))
+		return -EOPNOTSUPP;
 	if (vma->vm_flags & (VM_SHARED | VM_MAYSHARE) || !(vma->vm_flags & VM_MAYWRITE))
 		return -EACCES;
 	return 0;
@@ -197,6 +202,7 @@ static int wf_update_fill(struct wf_view *view, struct wf_update *update)
 {
 	struct wf_process *p = view->process;
 	struct wf_overlay *overlay;
+	unsigned int gup = FOLL_FORCE;
 	struct page *from = NULL;
 	unsigned long flags;
 	long n;
@@ -210,7 +216,12 @@ static int wf_update_fill(struct wf_view *view, struct wf_update *update)
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 
 	if (!from) {
-		n = wf_get_user_page(p->mm, update->addr, FOLL_FORCE, &from);
+		/* Locks are held: who watches the mapping cannot be waited for here. */
+		if (userfaultfd_armed(find_vma(p->mm, update->addr)))
+			gup |= FOLL_NOWAIT;
+		n = wf_get_user_page(p->mm, update->addr, gup, &from);
+		if (n != 1 && gup & FOLL_NOWAIT)
+			return -EAGAIN;
 		if (n != 1)
 			return n < 0 && n != -EBUSY ? n : -EFAULT;
 	}
@@ -297,7 +308,7 @@ static void wf_update_install(struct wf_view *view, struct wf_update *updates, u
 		struct wf_overlay *overlay = wf_overlay_find(view, updates[i].addr);
 
 		/* Only the OOM reaper takes overlays away while the mmap lock is held. */
-		if (overlay) {
+		if (overlay && !updates[i].left_out) {
 			swap(overlay->page, updates[i].page);
 			overlay->flags |= updates[i].flags;
 		}
@@ -308,6 +319,8 @@ static void wf_update_install(struct wf_view *view, struct wf_update *updates, u
 	}
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	for (i = 0; i < n; i++) {
+		if (updates[i].left_out)
+			continue;
 		wf_count(p, overlay_pages_made);
 		trace_wfpatch_overlay(p->mm, view->id, updates[i].addr, WF_TRACE_MAKE);
 	}
@@ -317,7 +330,7 @@ static void wf_update_install(struct wf_view *view, struct wf_update *updates, u
  * Give the view pages of its own at the addresses of @updates: the content that it sees there now,
  * as changed by @change. All or none. Between closing the pages off and the end, a thread of the
  * view that uses one of them waits in its fault for the mutex; so no store is lost, and the pages
- * appear together. Mmap lock held for reading, mutex held; @change must not sleep for long and must
+ * appear together. -EAGAIN: a userfaultfd must supply a page first. Mmap lock held for reading, mutex held; @change must not sleep for long and must
  * not touch user memory.
  */
 int wf_overlay_update(struct wf_view *view, struct wf_update *updates, unsigned long n,
@@ -330,9 +343,14 @@ int wf_overlay_update(struct wf_view *view, struct wf_update *updates, unsigned 
 	ret = wf_update_block(view, updates, n);
 	if (ret)
 		goto flush;
-	wf_carrier_flush(view->carrier, 0, -1UL);
+	wf_carrier_flush(view->carrier, 0, -1UL, true);
 	for (i = 0; i < n; i++) {
 		ret = wf_update_fill(view, &updates[i]);
+		if (ret && updates[i].optional) {
+			wf_update_undo(view, &updates[i], 1);
+			updates[i].left_out = true;
+			continue;
+		}
 		if (ret) {
 			wf_update_undo(view, updates, n);
 			goto flush;
@@ -345,7 +363,7 @@ int wf_overlay_update(struct wf_view *view, struct wf_update *updates, unsigned 
 	return 0;
 flush:
 	/* Tables may have become private. */
-	wf_carrier_flush(view->carrier, 0, -1UL);
+	wf_carrier_flush(view->carrier, 0, -1UL, true);
 	return ret;
 }
 
@@ -406,7 +424,7 @@ int wf_overlay_share(struct wf_view *from, struct wf_view *to)
 		cond_resched();
 	}
 	wf_overlay_free_tables(&pool);
-	wf_carrier_flush(from->carrier, 0, -1UL);
+	wf_carrier_flush(from->carrier, 0, -1UL, true);
 	return ret;
 }
 
@@ -439,7 +457,7 @@ void wf_overlay_unmap(struct wf_process *p, unsigned long start, unsigned long e
 		}
 		raw_spin_unlock_irqrestore(&p->lock, flags);
 		if (any)
-			wf_carrier_flush(view->carrier, start, end);
+			wf_carrier_flush(view->carrier, start, end, false);
 	}
 	rcu_read_unlock();
 }
@@ -474,7 +492,7 @@ static struct rb_node *wf_overlay_take(struct wf_view *view, unsigned long start
 	}
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	if (list)
-		wf_carrier_flush(view->carrier, 0, -1UL);
+		wf_carrier_flush(view->carrier, 0, -1UL, true);
 	return list;
 }
 

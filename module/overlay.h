@@ -26,6 +26,8 @@ struct wf_update {
 	struct wf_overlay *spare;
 	unsigned int flags;
 	bool fresh;			/* starts with what the base has, whatever the view has */
+	bool left_out;
+	bool optional;			/* left out if the base's page cannot be read */
 };
 
 typedef void (*wf_update_fn)(struct wf_update *update, void *data);

@@ -300,6 +300,41 @@ u64 *wf_pgtable_leaf(struct wf_pgtable *t, u64 addr)
 	return &table[wf_index(addr, WF_LEVEL_PAGE)];
 }
 
+/*
+ * Is the accessed bit set in a derived leaf of [@start, @end) that lies in a private table? With
+ * @clear it is cleared; the processor may set it at the same time, which is as good as before.
+ */
+bool wf_pgtable_young(struct wf_pgtable *t, u64 start, u64 end, bool clear)
+{
+	bool young = false;
+	u64 addr = start;
+
+	while (addr < end) {
+		u64 *table = t->view, view;
+		unsigned int i;
+		int level;
+
+		for (level = t->levels; ; level--) {
+			i = wf_index(addr, level);
+			view = READ_ONCE(table[i]);
+			if (level == WF_LEVEL_PAGE || !wf_is_private(view))
+				break;
+			table = wf_entry_table(view);
+		}
+		addr = (addr | ((1ULL << wf_shift(level)) - 1)) + 1;
+		if (!(view & WF_PRESENT) || !wf_is_leaf(view, level))
+			continue;
+		if (level == WF_LEVEL_PAGE && view & WF_OVERLAY)
+			continue;
+		if (view & WF_ACCESSED) {
+			young = true;
+			if (clear)
+				WRITE_ONCE(table[i], view & ~(u64)WF_ACCESSED);
+		}
+	}
+	return young;
+}
+
 static void wf_take_tables(struct wf_pgtable *t, u64 *table, int level,
 			   struct wf_table_pool *pool)
 {

@@ -46,6 +46,7 @@ u64 wf_pgtable_revalidate(struct wf_pgtable *t, u64 start, u64 end, unsigned int
 u64 *wf_pgtable_path(struct wf_pgtable *t, u64 addr, struct wf_table_pool *pool);
 u64 *wf_pgtable_leaf(struct wf_pgtable *t, u64 addr);
 unsigned int wf_pgtable_missing(struct wf_pgtable *t, u64 addr);
+bool wf_pgtable_young(struct wf_pgtable *t, u64 start, u64 end, bool clear);
 void wf_pgtable_take(struct wf_pgtable *t, struct wf_table_pool *pool);
 
 u64 wf_derive(u64 entry, int level);

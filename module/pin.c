@@ -49,6 +49,7 @@ static unsigned long wf_pin_collect(struct wf_view *view, unsigned long *addr, u
 		updates[count].addr = *addr;
 		updates[count].flags = WF_OVERLAY_PINNED;
 		updates[count].fresh = fresh;
+		updates[count].optional = true;
 		count++;
 	}
 	raw_spin_unlock_irqrestore(&p->lock, flags);
@@ -262,7 +263,9 @@ int wf_unpin(struct wf_process *p, unsigned long start, unsigned long len)
 			break;
 		}
 	}
-	if (!ret && p->nr_pins >= WF_MAX_RANGES && pin->end > end)
+	/* In the middle of one range: it becomes two. */
+	pin = wf_pin_next(p, start);
+	if (!ret && p->nr_pins >= WF_MAX_RANGES && pin->start < start && pin->end > end)
 		ret = -ENOSPC;
 	if (!ret) {
 		wf_pin_forget(p, start, end);
@@ -291,7 +294,8 @@ static int wf_mprotect_copy(struct wf_process *p, unsigned long start, unsigned 
 		start = to;
 	}
 	mutex_unlock(&p->mutex);
-	return ret;
+	/* Of mprotect(2)'s own errors the one that fits: a limit of pages, or no memory. */
+	return ret ? -ENOMEM : 0;
 }
 
 /*
@@ -351,15 +355,16 @@ static void wf_madvise_mapping(struct wf_view *view, unsigned long start, unsign
 /*
  * After MADV_DONTNEED overlays of writable mappings go; pinned ones cannot, they become what the
  * base is now, zeroes or the file's content. In a mapping that cannot be written an overlay is
- * patched code, and stays.
+ * patched code, and stays. The kernel does not go on behind a mapping with a flag of @stop.
  */
-static void wf_madvise_view(struct wf_view *view, unsigned long start, unsigned long end)
+static void wf_madvise_view(struct wf_view *view, unsigned long start, unsigned long end,
+			    unsigned long stop)
 {
 	struct vm_area_struct *vma;
 
 	for (; start < end; start = vma->vm_end) {
 		vma = find_vma_intersection(view->process->mm, start, end);
-		if (!vma)
+		if (!vma || vma->vm_flags & stop)
 			return;
 		if (vma->vm_flags & VM_WRITE && !wf_overlay_check(view->process, vma))
 			wf_madvise_mapping(view, max(start, vma->vm_start), min(end, vma->vm_end));
@@ -381,13 +386,15 @@ int wf_do_madvise(struct mm_struct *mm, unsigned long start, size_t len, int adv
 		p = NULL;
 	rcu_read_unlock();
 	ret = wf_ksym(do_madvise)(mm, start, len, advice);
-	if (p && (!ret || ret == -ENOMEM)) {
-		start = untagged_addr(start);
+	start = untagged_addr(start);
+	if (p && PAGE_ALIGNED(start) && start + PAGE_ALIGN(len) > start) {
+		unsigned long stop = VM_PFNMAP | (advice == MADV_DONTNEED ? VM_LOCKED : 0);
+
 		mmap_read_lock(mm);
 		mutex_lock(&p->mutex);
 		list_for_each_entry(view, &p->list, list)
 			if (!view->retired)
-				wf_madvise_view(view, start, start + PAGE_ALIGN(len));
+				wf_madvise_view(view, start, start + PAGE_ALIGN(len), stop);
 		mutex_unlock(&p->mutex);
 		mmap_read_unlock(mm);
 	}

@@ -50,12 +50,14 @@ struct wf_process *wf_process_alloc(void)
 	p->status->seq = 1;
 	refcount_set(&p->refs, 1);
 	mutex_init(&p->mutex);
+	mutex_init(&p->count_mutex);
 	xa_init(&p->views);
 	raw_spin_lock_init(&p->lock);
 	INIT_LIST_HEAD(&p->list);
 	INIT_LIST_HEAD(&p->pins);
 	raw_spin_lock_init(&p->files_lock);
 	INIT_LIST_HEAD(&p->files);
+	init_waitqueue_head(&p->wait);
 	INIT_WORK(&p->put_work, wf_process_put_work);
 	wf_coherence_lost_init(p);
 	return p;

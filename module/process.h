@@ -14,6 +14,7 @@
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include "debug.h"
@@ -38,9 +39,13 @@ struct wf_process {
 	struct list_head list;		/* lock to write, RCU to read: all views with tables */
 	unsigned int nr_views;		/* lock: in @views, so those deleted are not counted */
 	unsigned int nr_live;		/* lock: with tables */
+	struct mutex count_mutex;	/* orders the counts of transition.c; taken before lock */
 	u32 target;			/* lock: of the last transition */
 	bool in_transition;		/* lock */
 	unsigned int total;		/* lock: threads when last counted, for transition.c */
+
+	atomic_t nr_dying;		/* views that are retired and not freed yet */
+	wait_queue_head_t wait;		/* for that to become 0 */
 
 	raw_spinlock_t files_lock;	/* innermost */
 	struct list_head files;		/* files_lock: struct wf_queue, for events */

@@ -139,7 +139,7 @@ void wf_thread_attach(struct wf_thread *thread, struct task_struct *task, struct
 
 /* Tell of a thread that changed its view; @retire: @previous is empty and deleted. */
 static void wf_thread_moved(struct wf_process *p, struct wf_view *previous, u32 from, u32 to,
-			    bool drained, bool retire)
+			    bool drained, bool retire, bool leaving)
 {
 	struct wfpatch_event event = {
 		.type = WFPATCH_EVENT_MIGRATED,
@@ -159,21 +159,29 @@ static void wf_thread_moved(struct wf_process *p, struct wf_view *previous, u32 
 	}
 	if (retire)
 		wf_view_retire(previous);
-	wf_transition_check(p);
+	wf_transition_check(p, leaving);
 }
 
 /*
  * Move the calling thread to view @id. Interrupts stay off from the change of the record until the
  * tables are loaded, so that the two never disagree where user code runs.
  */
-int wf_thread_migrate(struct wf_process *p, u32 id, u32 *previous)
+static int wf_thread_move(struct wf_process *p, u32 id, u32 *previous, bool leaving)
 {
 	struct wf_thread *thread = wf_thread_of(current), *new = NULL;
-	struct wf_view *from = thread ? thread->view : NULL, *to = NULL;
+	struct wf_view *from, *to = NULL;
 	bool drained = false, retire = false;
-	u32 from_id = from ? from->id : 0;
 	unsigned long flags;
+	u32 from_id;
+	int ret;
 
+	/* A leftover of another address space: see wf_thread_release_all(). */
+	if (thread && thread->view->process != p) {
+		wf_thread_leave(current);
+		thread = NULL;
+	}
+	from = thread ? thread->view : NULL;
+	from_id = from ? from->id : 0;
 	*previous = from_id;
 	if (id == from_id)
 		return 0;
@@ -186,10 +194,11 @@ int wf_thread_migrate(struct wf_process *p, u32 id, u32 *previous)
 	raw_spin_lock_irqsave(&p->lock, flags);
 	if (id) {
 		to = wf_view_find(p, id);
-		if (!to || to->deleted) {
+		ret = !to || to->deleted ? -ENOENT : wf_arch_process_check(p->mm);
+		if (ret) {
 			raw_spin_unlock_irqrestore(&p->lock, flags);
 			wf_thread_free(new);
-			return -ENOENT;
+			return ret;
 		}
 		wf_view_enter(to);
 	}
@@ -207,13 +216,18 @@ int wf_thread_migrate(struct wf_process *p, u32 id, u32 *previous)
 	raw_spin_unlock(&p->lock);
 	if (to)
 		wf_carrier_update(to->carrier, p->mm);
-	wf_carrier_load(to ? to->carrier : p->mm);
+	wf_carrier_load(to ? to->carrier : current->mm);
 	local_irq_restore(flags);
 
 	if (!to)
 		wf_thread_drop(thread);
-	wf_thread_moved(p, from, from_id, id, drained, retire);
+	wf_thread_moved(p, from, from_id, id, drained, retire, leaving);
 	return 0;
+}
+
+int wf_thread_migrate(struct wf_process *p, u32 id, u32 *previous)
+{
+	return wf_thread_move(p, id, previous, false);
 }
 
 /* The current task ends or calls exec: it goes to the base and is not seen again. */
@@ -225,7 +239,7 @@ void wf_thread_leave(struct task_struct *task)
 
 	/* The view's reference may be the process's last. */
 	wf_process_get(p);
-	wf_thread_migrate(p, 0, &previous);
+	wf_thread_move(p, 0, &previous, true);
 	wf_process_put(p);
 }
 

@@ -29,7 +29,7 @@ int wf_transition_start(struct wf_process *p, u32 view)
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	mutex_unlock(&p->mutex);
 	if (!ret)
-		wf_transition_check(p);
+		wf_transition_check(p, false);
 	return ret;
 }
 
@@ -48,10 +48,10 @@ bool wf_transition_target(struct wf_process *p, u32 view)
 /*
  * Count the threads of the process that will run user code again, and those of them that are not
  * in @target. A thread on its way out does not count: it may not have left its view yet, but it
- * will run nothing there.
+ * will run nothing there; nor does the current one if it is @leaving for another address space.
  */
-static void wf_transition_count(struct wf_process *p, u32 target, unsigned int *total,
-				unsigned int *outside)
+static void wf_transition_count(struct wf_process *p, u32 target, bool leaving,
+				unsigned int *total, unsigned int *outside)
 {
 	struct task_struct *group, *task;
 
@@ -59,6 +59,8 @@ static void wf_transition_count(struct wf_process *p, u32 target, unsigned int *
 	rcu_read_lock();
 	for_each_process_thread(group, task) {
 		if (READ_ONCE(task->mm) != p->mm || task->flags & (PF_EXITING | WF_PF_WORKER))
+			continue;
+		if (leaving && task == current)
 			continue;
 		++*total;
 		if (wf_thread_view(task) != target)
@@ -68,47 +70,69 @@ static void wf_transition_count(struct wf_process *p, u32 target, unsigned int *
 }
 
 /*
- * Has the transition ended? Called after every change that may end it: a thread that migrated, and
- * one that ends. Walking all tasks is put off while the target's own count shows that some are
- * missing, so that thousands of threads do not each walk over all others.
+ * Do the counts at hand show that threads are missing? Walking all tasks is put off meanwhile, so
+ * that thousands of threads do not each walk over all others. View lock held.
  */
-void wf_transition_check(struct wf_process *p)
+static bool wf_transition_is_far(struct wf_process *p, bool leaving)
+{
+	unsigned int missing = 0;
+	struct wf_view *view;
+
+	if (leaving)
+		return false;
+	if (!p->target) {
+		list_for_each_entry(view, &p->list, list)
+			missing += view->nr_threads;
+	} else {
+		view = wf_view_find(p, p->target);
+		if (view && view->nr_threads < p->total)
+			missing = p->total - view->nr_threads;
+	}
+	if (missing)
+		WRITE_ONCE(p->status->pending, missing);
+	return missing;
+}
+
+/*
+ * Has the transition ended? Called after every change that may end it: a thread that migrated or
+ * began, and one that ends or calls exec (@leaving). Sleeps.
+ */
+void wf_transition_check(struct wf_process *p, bool leaving)
 {
 	struct wfpatch_event event = { .type = WFPATCH_EVENT_DONE };
 	unsigned int total, outside;
-	struct wf_view *view;
 	unsigned long flags;
-	bool ended;
-	u32 target;
+	u32 target, seq;
+	bool done;
 
 	if (!READ_ONCE(p->in_transition))
 		return;
+	/* Counts are taken one after the other: the last one stored is the last one made. */
+	mutex_lock(&p->count_mutex);
 	raw_spin_lock_irqsave(&p->lock, flags);
 	target = p->target;
-	view = target ? wf_view_find(p, target) : NULL;
-	ended = !p->in_transition;
-	if (!ended && view && view->nr_threads < p->total && !(current->flags & PF_EXITING)) {
-		WRITE_ONCE(p->status->pending, p->total - view->nr_threads);
-		ended = true;
-	}
+	seq = p->status->seq;
+	done = !p->in_transition || wf_transition_is_far(p, leaving);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
-	if (ended)
-		return;
+	if (done)
+		goto out;
 
-	wf_transition_count(p, target, &total, &outside);
+	wf_transition_count(p, target, leaving, &total, &outside);
 	raw_spin_lock_irqsave(&p->lock, flags);
-	if (!p->in_transition || p->target != target) {
-		outside = 1;
-	} else {
+	if (p->in_transition && p->status->seq == seq) {
 		p->total = total;
 		WRITE_ONCE(p->status->pending, outside);
-		if (!outside)
+		if (!outside) {
 			p->in_transition = false;
+			done = true;
+		}
 	}
 	raw_spin_unlock_irqrestore(&p->lock, flags);
-	if (outside)
-		return;
-	event.view = target;
-	event.count = total;
-	wf_event_send(p, &event);
+	if (done) {
+		event.view = target;
+		event.count = total;
+		wf_event_send(p, &event);
+	}
+out:
+	mutex_unlock(&p->count_mutex);
 }

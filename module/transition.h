@@ -6,7 +6,7 @@
 #include "process.h"
 
 int wf_transition_start(struct wf_process *p, u32 view);
-void wf_transition_check(struct wf_process *p);
+void wf_transition_check(struct wf_process *p, bool leaving);
 bool wf_transition_target(struct wf_process *p, u32 view);
 
 #endif

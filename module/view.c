@@ -29,8 +29,13 @@ int wf_view_init(void)
 	return wf_workqueue ? 0 : -ENOMEM;
 }
 
-/* Wait until every view that was retired before is freed. */
-void wf_view_flush_work(void)
+/* Wait until the process's views that nobody uses any more are freed. */
+void wf_view_wait(struct wf_process *p)
+{
+	wait_event(p->wait, !atomic_read(&p->nr_dying));
+}
+
+static void wf_view_flush_work(void)
 {
 	flush_workqueue(wf_workqueue);
 	/* Freeing is queued by a grace period that retiring began. */
@@ -62,6 +67,8 @@ static void wf_view_free(struct work_struct *work)
 	struct wf_process *p = view->process;
 	struct wfpatch_event event = { .type = WFPATCH_EVENT_FREED, .view = view->id };
 
+	/* At the end of an address space the view may be freed before its work has run. */
+	cancel_work_sync(&view->work);
 	wf_overlay_free_all(view);
 	wf_carrier_destroy(view->carrier);
 	/* Nobody was told of a view that could not be completed. */
@@ -71,6 +78,8 @@ static void wf_view_free(struct work_struct *work)
 	}
 	kfree(view);
 	wf_hooks_put();
+	if (atomic_dec_and_test(&p->nr_dying))
+		wake_up_all(&p->wait);
 	wf_process_put(p);
 }
 
@@ -83,7 +92,7 @@ static void wf_view_unlist(struct wf_view *view)
 	lockdep_assert_held(&p->mutex);
 	if (view->unlisted)
 		return;
-	wf_carrier_flush(view->carrier, 0, -1UL);
+	wf_carrier_let_go(view->carrier);
 	raw_spin_lock_irqsave(&p->lock, flags);
 	view->unlisted = true;
 	list_del_rcu(&view->list);
@@ -123,6 +132,7 @@ bool wf_view_leave(struct wf_view *view)
 	if (--view->nr_threads || !view->deleted || view->retired)
 		return false;
 	view->retired = true;
+	atomic_inc(&view->process->nr_dying);
 	return true;
 }
 
@@ -220,6 +230,7 @@ static int wf_view_make(struct wf_process *p, u32 parent_id, u32 *id)
 		ret = wf_view_publish(view);
 	if (ret) {
 		view->deleted = view->retired = true;
+		atomic_inc(&p->nr_dying);
 		wf_view_unlist(view);
 		return ret;
 	}
@@ -257,8 +268,10 @@ static void wf_view_unpublish(struct wf_view *view)
 	p->nr_views--;
 	WRITE_ONCE(p->status->nr_views, p->nr_views);
 	retire = !view->nr_threads && !view->retired;
-	if (retire)
+	if (retire) {
 		view->retired = true;
+		atomic_inc(&p->nr_dying);
+	}
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	wf_count(p, deleted);
 	trace_wfpatch_delete(p->mm, view->id, view->nr_threads);

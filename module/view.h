@@ -29,7 +29,7 @@ struct wf_view {
 
 int wf_view_init(void);
 void wf_view_exit(void);
-void wf_view_flush_work(void);
+void wf_view_wait(struct wf_process *p);
 void wf_queue_work(struct work_struct *work);
 
 int wf_view_create(struct wf_process *p, u32 parent, u32 *id);

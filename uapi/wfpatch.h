@@ -11,7 +11,7 @@
  * Errors that every request may give, besides those listed at it:
  *	EFAULT	the struct, or memory it points to, cannot be read or written
  *	EINVAL	@size is too small, an unknown flag is set, a reserved field is not zero
- *	E2BIG	@size is larger than known here and the unknown part is not zero
+ *	E2BIG	@size is larger than known here and the unknown part is not zero, or larger than 4096
  *	EPERM	the handle was opened by another process (it came with fork or over a socket)
  *	ESRCH	the process that the handle stands for has called exec or ended
  *	ENOTTY	no such request

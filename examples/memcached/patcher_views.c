@@ -17,6 +17,7 @@
 
 #define MAX_THREADS	512
 #define MAX_VIEWS	64
+#define WAKE_MS		250
 
 static struct wfpatch *handle;		/* opened by the first command that needs it */
 static unsigned int fixed_view;		/* where the workers are, 0: in the base */
@@ -104,7 +105,8 @@ static int go_to(struct answer *answer, const struct workers *workers, unsigned 
 {
 	struct progress progress;
 	WFPATCH_OPTS(wfpatch_wait_opts, opts, .on_event = on_event, .data = &progress,
-		     .timeout_ms = DEADLINE_MS, .nr_threads = view ? workers->nr + 1 : 0);
+		     .timeout_ms = WAKE_MS, .nr_threads = view ? workers->nr + 1 : 0);
+	uint64_t deadline = now_ns() + DEADLINE_MS * 1000000ULL;
 	struct wfpatch_event event;
 	int error;
 
@@ -114,8 +116,12 @@ static int go_to(struct answer *answer, const struct workers *workers, unsigned 
 	error = wfpatch_transition(handle, view, 0, NULL, 0);
 	if (error)
 		return error;
-	workers->wake();
-	return wfpatch_wait(handle, view, &opts);
+	/* An idle worker that could not come for want of memory tries again when it is woken again. */
+	do {
+		workers->wake();
+		error = wfpatch_wait(handle, view, &opts);
+	} while (error == -ETIMEDOUT && now_ns() < deadline);
+	return error;
 }
 
 static int redirect_all(struct answer *answer, unsigned int view, const struct fix *fix)

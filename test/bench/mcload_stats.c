@@ -170,17 +170,19 @@ void stats_lost(struct load *load, const struct request *req)
 	window_of(load, req)->failed++;
 }
 
+/* A probe tells of a phase only if it was sent and answered in it. A change is of the present one. */
 void stats_probe(struct conn *conn, const struct request *req, enum answer answer)
 {
 	struct load *load = conn->load;
-	struct behaviour *seen = &load->phases[req->phase].conns[conn->index];
+	struct behaviour *seen = &load->phases[load->phase].conns[conn->index];
+	bool whole = req->phase == load->phase;
 
 	if (answer == ANSWER_OLD) {
-		seen->old++;
+		seen->old += whole;
 		seen->to_old += conn->last == ANSWER_NEW;
 		window_of(load, req)->old++;
 	} else {
-		seen->new++;
+		seen->new += whole;
 		seen->to_new += conn->last == ANSWER_OLD;
 		window_of(load, req)->new++;
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Code and counters that all threads share: tiny functions in the program's own text, in anonymous
- * memory and in a private file mapping, each of which returns a number that views change; and, among
- * their pages, counters that no view has a page of its own for.
+ * memory and in a private file mapping, each of which returns a number that views change; and,
+ * among their pages, counters that no view has a page of its own for.
  *
  * A code cell holds a sequence number (odd while a change is under way) in its upper half, and the
  * numbers before and after the last change in its lower half.
@@ -15,15 +15,15 @@
 #include "device.h"
 #include "stress.h"
 
-#define SHARED_BASE		0xe0000000000UL
-#define FUNCTIONS_PER_PAGE	8
-#define NR_TEXT			64
-#define NR_ANONYMOUS		64
-#define INSN_LENGTH		6
-#define GROUP			64	/* pages from one page of code or counters to the next */
+#define SHARED_BASE 0xe0000000000UL
+#define FUNCTIONS_PER_PAGE 8
+#define NR_TEXT 64
+#define NR_ANONYMOUS 64
+#define INSN_LENGTH 6
+#define GROUP 64 /* pages from one page of code or counters to the next */
 
 /* The last function of each page begins there and ends on the next page. */
-#define LAST_OFFSET		(PAGE - 3)
+#define LAST_OFFSET (PAGE - 3)
 
 /* mov $(function << 16 | number), %eax; ret, placed as function_offset() says. */
 __asm__(".pushsection .text\n"
@@ -92,7 +92,7 @@ void code_encode(unsigned char *insn, uint32_t number)
 
 uint32_t code_call(unsigned long addr)
 {
-	uint32_t (*function)(void) = (uint32_t (*)(void))addr;
+	uint32_t (*function)(void) = (uint32_t(*)(void))addr;
 
 	return function();
 }
@@ -125,7 +125,8 @@ bool code_cell_allows(uint64_t before, uint64_t after, uint32_t seen, bool *race
 	*raced = before != after;
 	if (*raced)
 		return true;
-	return number == (before & 0xffff) || ((before >> 32 & 1) && number == (before >> 16 & 0xffff));
+	return number == (before & 0xffff) ||
+	       ((before >> 32 & 1) && number == (before >> 16 & 0xffff));
 }
 
 /* Write the functions of an area, as the text has them from the start. */
@@ -137,7 +138,8 @@ static void write_functions(unsigned int first, unsigned int nr)
 		code_encode((unsigned char *)code_address(f), f << 16 | code_base(f));
 }
 
-static void *map_fixed(unsigned long addr, unsigned long len, int prot, int flags, int fd, off_t offset)
+static void *map_fixed(unsigned long addr, unsigned long len, int prot, int flags, int fd,
+		       off_t offset)
 {
 	void *area = mmap((void *)addr, len, prot, flags | MAP_FIXED_NOREPLACE, fd, offset);
 
@@ -157,18 +159,20 @@ void code_init(void)
 	map_fixed(SHARED_BASE, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	write_functions(NR_TEXT, NR_ANONYMOUS);
 	for (i = 0; i < 8; i++)
-		if (mprotect((void *)(SHARED_BASE + i * GROUP * PAGE), 2 * PAGE, PROT_READ | PROT_EXEC))
+		if (mprotect((void *)(SHARED_BASE + i * GROUP * PAGE), 2 * PAGE,
+			     PROT_READ | PROT_EXEC))
 			fatal("mprotect of code", -1);
 
-	area = map_fixed(SHARED_BASE + CHUNK, file_length, PROT_READ | PROT_WRITE, MAP_SHARED, data_file,
-			 offset);
+	area = map_fixed(SHARED_BASE + CHUNK, file_length, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 data_file, offset);
 	write_functions(NR_TEXT + NR_ANONYMOUS, NR_FUNCTIONS - NR_TEXT - NR_ANONYMOUS);
 	if (msync(area, file_length, MS_SYNC) || munmap(area, file_length))
 		fatal("msync of code", -1);
-	map_fixed(SHARED_BASE + CHUNK, file_length, PROT_READ | PROT_EXEC, MAP_PRIVATE, data_file, offset);
+	map_fixed(SHARED_BASE + CHUNK, file_length, PROT_READ | PROT_EXEC, MAP_PRIVATE, data_file,
+		  offset);
 
-	map_fixed(SHARED_BASE + 2 * CHUNK, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		  0);
+	map_fixed(SHARED_BASE + 2 * CHUNK, CHUNK, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pthread_mutexattr_init(&attr);
 	pthread_mutex_init(&locked_counter()->mutex, &attr);
 	pthread_mutexattr_destroy(&attr);
@@ -240,7 +244,8 @@ long code_change(struct worker *w, struct slot *slot, const unsigned int *functi
 	for (i = 0; i < nr; i++) {
 		uint64_t cell = slot->code[functions[i]];
 
-		slot->code[functions[i]] = cell_changed(cell, error ? cell >> 16 & 0xffff : numbers[i]);
+		slot->code[functions[i]] =
+			cell_changed(cell, error ? cell >> 16 & 0xffff : numbers[i]);
 	}
 	pthread_mutex_unlock(&slot->code_lock);
 	return error;
@@ -272,8 +277,8 @@ void counters_add(struct worker *w)
 			before = atomic_fetch_add(counter(nr), 1);
 		w->adds[nr]++;
 		if (before < w->last_seen[nr])
-			mismatch(w, "a shared counter went back", counter_address(nr), w->last_seen[nr],
-				 before);
+			mismatch(w, "a shared counter went back", counter_address(nr),
+				 w->last_seen[nr], before);
 		w->last_seen[nr] = before;
 	}
 }
@@ -298,8 +303,9 @@ void op_counters(struct worker *w)
 /* Content-preserving advice for the pages that everybody uses just now. */
 void counters_advise(struct worker *w)
 {
-	static const int advice[] = { MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_MERGEABLE, MADV_UNMERGEABLE,
-				      MADV_PAGEOUT, MADV_COLD, MADV_COLLAPSE, MADV_WILLNEED };
+	static const int advice[] = { MADV_HUGEPAGE,	MADV_NOHUGEPAGE, MADV_MERGEABLE,
+				      MADV_UNMERGEABLE, MADV_PAGEOUT,	 MADV_COLD,
+				      MADV_COLLAPSE,	MADV_WILLNEED };
 	unsigned int chosen = below(w, sizeof(advice) / sizeof(*advice));
 	unsigned long first = below(w, 3) * CHUNK + below(w, 16) * PAGE;
 	unsigned long pages = advice[chosen] == MADV_COLLAPSE ? 512 : 1 + below(w, 128);
@@ -323,8 +329,8 @@ void counters_verify(void)
 		for (sum = 0, t = 0; t < options.threads; t++)
 			sum += workers[t].adds[i];
 		if (sum != *counter(i))
-			mismatch(&workers[0], "updates of a shared counter are lost", counter_address(i),
-				 sum, *counter(i));
+			mismatch(&workers[0], "updates of a shared counter are lost",
+				 counter_address(i), sum, *counter(i));
 	}
 	for (t = 0; t < options.threads; t++)
 		locked += workers[t].locked_adds;

@@ -16,9 +16,9 @@
 
 #include "stress.h"
 
-#define ARENA_BASE	0x100000000000UL
-#define ARENA_STRIDE	(16UL << 20)
-#define ARENA_HIGH	(1UL << 50)	/* there is such an address with 5-level page tables only */
+#define ARENA_BASE 0x100000000000UL
+#define ARENA_STRIDE (16UL << 20)
+#define ARENA_HIGH (1UL << 50) /* there is such an address with 5-level page tables only */
 
 static const struct {
 	struct range range;
@@ -31,7 +31,7 @@ static const struct {
 	{ { 136, ARENA_PAGES - 136 }, KIND_DATA },
 };
 
-#define NR_PARTS	(sizeof(layout) / sizeof(*layout))
+#define NR_PARTS (sizeof(layout) / sizeof(*layout))
 
 enum kind page_kind(unsigned int page)
 {
@@ -56,7 +56,7 @@ struct range pick_range(struct worker *w, unsigned int kinds, unsigned int max)
 	for (i = 0; i < NR_PARTS; i++)
 		total += layout[i].kind & kinds ? layout[i].range.nr : 0;
 	chosen = below(w, total);
-	for (i = 0; ; i++) {
+	for (i = 0;; i++) {
 		if (!(layout[i].kind & kinds))
 			continue;
 		if (chosen < layout[i].range.nr)
@@ -112,7 +112,8 @@ static _Atomic uint64_t *stored_cell(struct worker *w, unsigned int page)
 }
 
 /* Have @put store a new value's words to a page, and tell the model. */
-void page_store_by(struct worker *w, unsigned int page, uint32_t value, page_put put, void *argument)
+void page_store_by(struct worker *w, unsigned int page, uint32_t value, page_put put,
+		   void *argument)
 {
 	_Atomic uint64_t *cell = stored_cell(w, page);
 	uint64_t flags;
@@ -143,8 +144,8 @@ static void check_code_page(struct worker *w, unsigned int page, uint64_t cell)
 	uint32_t seen = code_call(addr);
 
 	if (cell & CELL_UNCERTAIN ? seen > w->value : seen != cell_value(cell))
-		mismatch(w, "code of the thread's own returns a wrong number", addr, cell_value(cell),
-			 seen);
+		mismatch(w, "code of the thread's own returns a wrong number", addr,
+			 cell_value(cell), seen);
 }
 
 /* Compare a page with what the thread's view says. */
@@ -164,7 +165,9 @@ void page_check(struct worker *w, unsigned int page)
 	for (i = 0; i < 3; i++) {
 		seen = *word_at(w, page, i);
 		if (cell & CELL_UNCERTAIN ? !word_plausible(w, page, seen) : seen != expected)
-			mismatch(w, cell & CELL_UNCERTAIN ? "data that were never there" : "wrong data",
+			mismatch(w,
+				 cell & CELL_UNCERTAIN ? "data that were never there"
+						       : "wrong data",
 				 (unsigned long)word_at(w, page, i), expected, seen);
 	}
 }
@@ -253,7 +256,8 @@ void arena_init(struct worker *w)
 	w->arena = ARENA_BASE + w->nr * ARENA_STRIDE;
 	if (w->nr == 1) {
 		area = mmap((void *)ARENA_HIGH, 8 * CHUNK, PROT_NONE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+			    0);
 		if (area == (void *)ARENA_HIGH)
 			w->arena = ARENA_HIGH;
 		else if (area != MAP_FAILED)

@@ -12,7 +12,7 @@
 
 #include "wfpatch.h"
 
-#define DEVICE_PATH	"/dev/wfpatch"
+#define DEVICE_PATH "/dev/wfpatch"
 
 static inline long raw_call(long nr, unsigned long a, unsigned long b, unsigned long c,
 			    unsigned long d)
@@ -70,7 +70,10 @@ static inline long device_io(int fd, unsigned long request, uint32_t view,
 			     const struct wfpatch_seg *segs, uint32_t nr)
 {
 	struct wfpatch_view_io arg = {
-		.size = sizeof(arg), .view = view, .nr_segs = nr, .segs = (uintptr_t)segs,
+		.size = sizeof(arg),
+		.view = view,
+		.nr_segs = nr,
+		.segs = (uintptr_t)segs,
 	};
 
 	return device_call(fd, request, &arg);

@@ -22,9 +22,9 @@
 #include "device.h"
 #include "fuzz.h"
 
-#define NR_CALLERS	3
-#define LIFE_MS		1500
-#define NR_PROCESSES	2
+#define NR_CALLERS 3
+#define LIFE_MS 1500
+#define NR_PROCESSES 2
 
 struct shared *shared;
 static unsigned int seconds = 30;
@@ -244,10 +244,11 @@ static void print_totals(uint64_t lives, const uint64_t *ends)
 {
 	unsigned int kind, e;
 
-	printf("lives %llu, of these ended by themselves %llu, killed by SIGSEGV %llu, SIGBUS %llu, "
-	       "SIGILL or SIGTRAP %llu, SIGKILL %llu\n", (unsigned long long)lives,
-	       (unsigned long long)ends[0], (unsigned long long)ends[SIGSEGV],
-	       (unsigned long long)ends[SIGBUS], (unsigned long long)(ends[SIGILL] + ends[SIGTRAP]),
+	printf("lives %llu: ended by themselves %llu, killed by SIGSEGV %llu, SIGBUS %llu, "
+	       "SIGILL or SIGTRAP %llu, SIGKILL %llu\n",
+	       (unsigned long long)lives, (unsigned long long)ends[0],
+	       (unsigned long long)ends[SIGSEGV], (unsigned long long)ends[SIGBUS],
+	       (unsigned long long)(ends[SIGILL] + ends[SIGTRAP]),
 	       (unsigned long long)ends[SIGKILL]);
 	for (kind = 0; kind < NR_KINDS; kind++) {
 		printf("%-16s %10llu:", kind_name(kind), (unsigned long long)shared->calls[kind]);
@@ -299,25 +300,36 @@ static void usage(FILE *out)
 		"usage: fuzz [--seconds N] [--seed S]\n"
 		"  --seconds N   how long (30)\n"
 		"  --seed S      of the first process; the next ones have S + 1, S + 2, ... (1)\n"
-		"Where the kernel has KCOV, programs that reach new code of the module are kept and changed.\n"
-		"Exit status: 0 if all held, 1 if not, 2 for errors of usage, 77 without the device.\n");
+		"Where the kernel has KCOV, programs that reach new code of the module are kept\n"
+		"and changed.\n"
+		"Exit status: 0 if all held, 1 if not, 2 for errors of usage, 77 without device.\n");
 }
 
 static void parse(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "seconds", required_argument, NULL, 's' }, { "seed", required_argument, NULL, 'r' },
-		{ "nothing", no_argument, NULL, 'n' }, { "help", no_argument, NULL, 'h' }, { 0 }
-	};
+	static const struct option longs[] = { { "seconds", required_argument, NULL, 's' },
+					       { "seed", required_argument, NULL, 'r' },
+					       { "nothing", no_argument, NULL, 'n' },
+					       { "help", no_argument, NULL, 'h' },
+					       { 0 } };
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (option) {
-		case 's': seconds = (unsigned int)strtoul(optarg, NULL, 0); break;
-		case 'r': seed = strtoull(optarg, NULL, 0); break;
-		case 'n': exit(0);
-		case 'h': usage(stdout); exit(0);
-		default: usage(stderr); exit(2);
+		case 's':
+			seconds = (unsigned int)strtoul(optarg, NULL, 0);
+			break;
+		case 'r':
+			seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'n':
+			exit(0);
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			usage(stderr);
+			exit(2);
 		}
 	}
 	if (optind < argc || !seconds) {
@@ -337,14 +349,16 @@ int main(int argc, char **argv)
 		fprintf(stderr, "fuzz: no %s\n", DEVICE_PATH);
 		return 77;
 	}
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
 	if (shared == MAP_FAILED) {
 		perror("fuzz: mmap");
 		return 1;
 	}
 	probes = armed_probes();
 	have_kcov = !access("/sys/kernel/debug/kcov", R_OK | W_OK);
-	printf("fuzz: seed %llu, %s coverage\n", (unsigned long long)seed, have_kcov ? "with" : "no");
+	printf("fuzz: seed %llu, %s coverage\n", (unsigned long long)seed,
+	       have_kcov ? "with" : "no");
 	fflush(stdout);
 	lives = supervise(ends);
 	print_totals(lives, ends);

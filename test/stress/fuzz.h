@@ -11,18 +11,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PAGE		4096UL
-#define NR_WORDS	12
-#define MAX_CALLS	12
-#define NR_HANDLES	6
-#define FIRST_HANDLE	200	/* a range of their own: nothing else is ever mistaken for one */
-#define CORPUS		1024
-#define COVER_BITS	(1U << 18)
+#define PAGE 4096UL
+#define NR_WORDS 12
+#define MAX_CALLS 12
+#define NR_HANDLES 6
+#define FIRST_HANDLE 200 /* a range of their own: nothing else is ever mistaken for one */
+#define CORPUS 1024
+#define COVER_BITS (1U << 18)
 
 enum {
-	KIND_IOCTLS = 15,	/* 0 to 14 are the requests by number */
+	KIND_IOCTLS = 15, /* 0 to 14 are the requests by number */
 	KIND_OTHER_IOCTL = KIND_IOCTLS,
-	KIND_READ, KIND_POLL, KIND_MMAP, KIND_OPEN, KIND_CLOSE, KIND_DUP, KIND_FORK, KIND_PASS,
+	KIND_READ,
+	KIND_POLL,
+	KIND_MMAP,
+	KIND_OPEN,
+	KIND_CLOSE,
+	KIND_DUP,
+	KIND_FORK,
+	KIND_PASS,
 	KIND_TOUCH,
 	NR_KINDS
 };
@@ -57,9 +64,9 @@ struct pool {
 	unsigned long vdso;
 };
 
-#define CANARY_PAGES	4
-#define AREA_PAGES	8
-#define NR_AREAS	6	/* writable, read-only, code, shared, file, huge-page sized part */
+#define CANARY_PAGES 4
+#define AREA_PAGES 8
+#define NR_AREAS 6 /* writable, read-only, code, shared, file, huge-page sized part */
 
 extern struct shared *shared;
 extern struct pool pool;

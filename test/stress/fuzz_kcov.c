@@ -13,12 +13,12 @@
 
 #include "fuzz.h"
 
-#define KCOV_PATH	"/sys/kernel/debug/kcov"
-#define KCOV_INIT_TRACE	_IOR('c', 1, unsigned long)
-#define KCOV_ENABLE	_IO('c', 100)
-#define KCOV_DISABLE	_IO('c', 101)
-#define KCOV_TRACE_PC	0
-#define ENTRIES		(64UL << 10)
+#define KCOV_PATH "/sys/kernel/debug/kcov"
+#define KCOV_INIT_TRACE _IOR('c', 1, unsigned long)
+#define KCOV_ENABLE _IO('c', 100)
+#define KCOV_DISABLE _IO('c', 101)
+#define KCOV_TRACE_PC 0
+#define ENTRIES (64UL << 10)
 
 static __thread int kcov_fd = -1;
 static __thread uint64_t *trace;
@@ -50,7 +50,8 @@ bool kcov_open(void)
 		return false;
 	if (ioctl(kcov_fd, KCOV_INIT_TRACE, ENTRIES))
 		return false;
-	trace = mmap(NULL, ENTRIES * sizeof(*trace), PROT_READ | PROT_WRITE, MAP_SHARED, kcov_fd, 0);
+	trace = mmap(NULL, ENTRIES * sizeof(*trace), PROT_READ | PROT_WRITE, MAP_SHARED, kcov_fd,
+		     0);
 	if (trace == MAP_FAILED)
 		trace = NULL;
 	find_module();

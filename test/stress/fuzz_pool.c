@@ -19,8 +19,8 @@
 #include "fuzz.h"
 #include "fuzz_pool.h"
 
-#define POOL_BASE	0x200000000000UL
-#define AREA_STRIDE	((AREA_PAGES + 1) * PAGE)
+#define POOL_BASE 0x200000000000UL
+#define AREA_STRIDE ((AREA_PAGES + 1) * PAGE)
 
 enum { AREA_WRITABLE, AREA_READONLY, AREA_CODE, AREA_SHARED, AREA_FILE, AREA_OTHER };
 
@@ -37,10 +37,11 @@ static unsigned char *area_start(unsigned int area)
 
 static void map_area(unsigned int area)
 {
-	static const int prots[NR_AREAS] = { PROT_READ | PROT_WRITE, PROT_READ, PROT_READ | PROT_EXEC,
-					     PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE,
-					     PROT_READ | PROT_WRITE };
-	int flags = MAP_FIXED | MAP_ANONYMOUS | (area == AREA_SHARED ? MAP_SHARED : MAP_PRIVATE), fd = -1;
+	static const int prots[NR_AREAS] = { PROT_READ | PROT_WRITE, PROT_READ,
+					     PROT_READ | PROT_EXEC,  PROT_READ | PROT_WRITE,
+					     PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE };
+	int flags = MAP_FIXED | MAP_ANONYMOUS | (area == AREA_SHARED ? MAP_SHARED : MAP_PRIVATE),
+	    fd = -1;
 
 	if (area == AREA_FILE) {
 		fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -85,25 +86,43 @@ void pool_init(void)
 static uint64_t special_address(uint64_t word)
 {
 	static const uint64_t addresses[] = {
-		0, 1, PAGE - 1, 0x7ffffffff000, 0x7ffffffffff8, 0x800000000000, 0xffffffffff600000,
-		0xffff888000000000, 0xffffffff81000000, 0xfffffffffffff000, ~0ULL, 1ULL << 56,
-		1ULL << 63, 0xffffc90000000000,
+		0,
+		1,
+		PAGE - 1,
+		0x7ffffffff000,
+		0x7ffffffffff8,
+		0x800000000000,
+		0xffffffffff600000,
+		0xffff888000000000,
+		0xffffffff81000000,
+		0xfffffffffffff000,
+		~0ULL,
+		1ULL << 56,
+		1ULL << 63,
+		0xffffc90000000000,
 	};
 
 	switch (word % 4) {
-	case 0: return pool.vdso + (word >> 8) % 3 * PAGE;
-	case 1: return pool.vdso - (1 + (word >> 8) % 4) * PAGE;
-	default: return addresses[(word >> 8) % (sizeof(addresses) / sizeof(*addresses))];
+	case 0:
+		return pool.vdso + (word >> 8) % 3 * PAGE;
+	case 1:
+		return pool.vdso - (1 + (word >> 8) % 4) * PAGE;
+	default:
+		return addresses[(word >> 8) % (sizeof(addresses) / sizeof(*addresses))];
 	}
 }
 
 static uint64_t offset_in_page(uint64_t word)
 {
 	switch (word % 4) {
-	case 0: return (word >> 8) % PAGE;
-	case 1: return PAGE - 1 - (word >> 8) % 64;
-	case 2: return (word >> 8) % 64 * 8;
-	default: return 0;
+	case 0:
+		return (word >> 8) % PAGE;
+	case 1:
+		return PAGE - 1 - (word >> 8) % 64;
+	case 2:
+		return (word >> 8) % 64 * 8;
+	default:
+		return 0;
 	}
 }
 
@@ -112,15 +131,21 @@ uint64_t pick_target(uint64_t word, bool aligned)
 	uint64_t page, offset = aligned ? 0 : offset_in_page(word >> 40);
 
 	switch (word % 16) {
-	case 0: return special_address(word >> 8);
-	case 1: return word >> 4;
-	case 2: return (uint64_t)(uintptr_t)area_start((word >> 8) % NR_AREAS) + AREA_PAGES * PAGE + offset;
+	case 0:
+		return special_address(word >> 8);
+	case 1:
+		return word >> 4;
+	case 2:
+		return (uint64_t)(uintptr_t)area_start((word >> 8) % NR_AREAS) + AREA_PAGES * PAGE +
+		       offset;
 	case 3:
 	case 4:
-	case 5: return pool.canary + (word >> 8) % CANARY_PAGES * PAGE + offset;
+	case 5:
+		return pool.canary + (word >> 8) % CANARY_PAGES * PAGE + offset;
 	default:
 		page = (word >> 8) % AREA_PAGES;
-		return (uint64_t)(uintptr_t)area_start((word >> 16) % NR_AREAS) + page * PAGE + offset;
+		return (uint64_t)(uintptr_t)area_start((word >> 16) % NR_AREAS) + page * PAGE +
+		       offset;
 	}
 }
 
@@ -128,19 +153,25 @@ uint64_t pick_buffer(uint64_t word)
 {
 	if (word % 16 == 0)
 		return special_address(word >> 8);
-	return (uint64_t)(uintptr_t)area_start((word >> 8) % NR_AREAS) + (word >> 16) % AREA_PAGES * PAGE +
-	       offset_in_page(word >> 32);
+	return (uint64_t)(uintptr_t)area_start((word >> 8) % NR_AREAS) +
+	       (word >> 16) % AREA_PAGES * PAGE + offset_in_page(word >> 32);
 }
 
 uint64_t pick_length(uint64_t word, bool aligned)
 {
 	switch (word % 16) {
-	case 0: return 0;
-	case 1: return word >> 4;
-	case 2: return ~0ULL - (word >> 8) % (2 * PAGE);
-	case 3: return (word >> 8) % (1 << 20);
-	case 4: return (word >> 8) % (4 * PAGE);
-	default: return aligned ? (1 + (word >> 8) % 3) * PAGE : 1 + (word >> 8) % 200;
+	case 0:
+		return 0;
+	case 1:
+		return word >> 4;
+	case 2:
+		return ~0ULL - (word >> 8) % (2 * PAGE);
+	case 3:
+		return (word >> 8) % (1 << 20);
+	case 4:
+		return (word >> 8) % (4 * PAGE);
+	default:
+		return aligned ? (1 + (word >> 8) % 3) * PAGE : 1 + (word >> 8) % 200;
 	}
 }
 
@@ -205,16 +236,29 @@ void pool_disturb(uint64_t *state)
 	uint64_t word = random_next(state);
 	unsigned int area = (unsigned int)(word >> 8) % NR_AREAS, first = (word >> 16) % AREA_PAGES;
 	unsigned int nr = 1 + (word >> 24) % (AREA_PAGES - first);
-	static const int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC };
+	static const int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE,
+				     PROT_READ | PROT_EXEC };
 	unsigned char *start = area_start(area) + first * PAGE;
 
 	switch (word % 8) {
-	case 0: munmap(start, nr * PAGE); break;
-	case 1: mprotect(start, nr * PAGE, prots[(word >> 32) % 4]); break;
-	case 2: madvise(start, nr * PAGE, MADV_DONTNEED); break;
-	case 3: madvise(start, nr * PAGE, MADV_PAGEOUT); break;
-	case 4: madvise(start, nr * PAGE, MADV_FREE); break;
-	default: map_area(area); break;
+	case 0:
+		munmap(start, nr * PAGE);
+		break;
+	case 1:
+		mprotect(start, nr * PAGE, prots[(word >> 32) % 4]);
+		break;
+	case 2:
+		madvise(start, nr * PAGE, MADV_DONTNEED);
+		break;
+	case 3:
+		madvise(start, nr * PAGE, MADV_PAGEOUT);
+		break;
+	case 4:
+		madvise(start, nr * PAGE, MADV_FREE);
+		break;
+	default:
+		map_area(area);
+		break;
 	}
 	/* Leave the calls some time in which things are as they should be. */
 	nanosleep(&(struct timespec){ .tv_nsec = (long)(word >> 40) % 4000000 }, NULL);

@@ -2,9 +2,9 @@
 /*
  * The model: which views there are and what each page of each arena shows in each of them.
  *
- * Only a worker changes the cells of its own arena, except while a view is created: then the creator
- * fills the new row with PREFILLED cells, makes the view, and turns into certain knowledge only the
- * cells whose sources did not change meanwhile. The owner resolves the others later.
+ * Only a worker changes the cells of its own arena, except while a view is created: then the
+ * creator fills the new row with PREFILLED cells, makes the view, and turns into certain knowledge
+ * only the cells whose sources did not change meanwhile. The owner resolves the others later.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -92,8 +92,7 @@ struct slot *slot_reserve(struct worker *w)
 		bool got = false;
 
 		pthread_rwlock_wrlock(&slot->lock);
-		if (slot->state == SLOT_FREE ||
-		    (slot->state == SLOT_DELETED && slot->users == 0)) {
+		if (slot->state == SLOT_FREE || (slot->state == SLOT_DELETED && slot->users == 0)) {
 			slot->state = SLOT_CREATING;
 			got = true;
 		}
@@ -177,8 +176,8 @@ static void for_every_view(struct worker *w, struct range range, uint64_t argume
 	}
 }
 
-#define DROP_WRITTEN	1
-#define KEEP_PINNED	2
+#define DROP_WRITTEN 1
+#define KEEP_PINNED 2
 
 static uint64_t change_dropped(uint64_t cell, uint64_t base, uint64_t how)
 {
@@ -234,8 +233,8 @@ void model_flatten(struct worker *w)
 	for (i = 0; i < ARENA_PAGES; i++) {
 		uint64_t cell = cell_visible(w, w->slot, i);
 
-		*cell_of(&slots[0], w->nr, i) =
-			(cell & (CELL_UNCERTAIN | 0xffffffff)) | CELL_PRESENT;
+		*cell_of(&slots[0], w->nr, i) = (cell & (CELL_UNCERTAIN | 0xffffffff)) |
+						CELL_PRESENT;
 	}
 }
 

@@ -12,8 +12,8 @@
 
 #include "stress.h"
 
-#define FILE_FIRST	64	/* the shared window in the arena */
-#define FILE_PAGES	32
+#define FILE_FIRST 64 /* the shared window in the arena */
+#define FILE_PAGES 32
 
 static void put_through_pipe(struct worker *w, unsigned int page, uint32_t value, void *pipe_ends)
 {
@@ -26,7 +26,8 @@ static void put_through_pipe(struct worker *w, unsigned int page, uint32_t value
 
 		if (write(fds[1], &word, sizeof(word)) != sizeof(word) ||
 		    read(fds[0], to, sizeof(word)) != sizeof(word))
-			mismatch(w, "a pipe does not carry a word", (unsigned long)to, word, (uint64_t)-errno);
+			mismatch(w, "a pipe does not carry a word", (unsigned long)to, word,
+				 (uint64_t)-errno);
 	}
 }
 
@@ -51,7 +52,8 @@ void op_pipe(struct worker *w)
 			mismatch(w, "a pipe does not carry a word", (unsigned long)from, expected,
 				 (uint64_t)-errno);
 		if (cell & CELL_UNCERTAIN ? !word_plausible(w, i, seen) : seen != expected)
-			mismatch(w, "write(2) reads wrong data", (unsigned long)from, expected, seen);
+			mismatch(w, "write(2) reads wrong data", (unsigned long)from, expected,
+				 seen);
 		page_store_by(w, i, ++w->value, put_through_pipe, fds);
 	}
 	w->touched = range;
@@ -102,7 +104,8 @@ void op_base_read(struct worker *w)
 
 		cell = cell_of(&slots[0], w->nr, i);
 		expected = page_word(w, i, cell_value(*cell));
-		if (!tolerate(w, read_base(addr, &seen, below(w, 2)), "reading the base failed", ENFILE))
+		if (!tolerate(w, read_base(addr, &seen, below(w, 2)), "reading the base failed",
+			      ENFILE))
 			return;
 		if (seen != expected)
 			mismatch(w, "the base shows wrong data", addr, expected, seen);
@@ -130,7 +133,8 @@ static off_t file_offset(struct worker *w, unsigned int i)
 
 static _Atomic uint64_t *file_word(struct worker *w, unsigned int i)
 {
-	return (_Atomic uint64_t *)(page_address(w, FILE_FIRST + i) + page_offset(FILE_FIRST + i, 0));
+	return (_Atomic uint64_t *)(page_address(w, FILE_FIRST + i) +
+				    page_offset(FILE_FIRST + i, 0));
 }
 
 static void check_in_file(struct worker *w, unsigned int i)
@@ -139,7 +143,8 @@ static void check_in_file(struct worker *w, unsigned int i)
 
 	if (pread(data_file, &seen, sizeof(seen), file_offset(w, i)) != sizeof(seen) ||
 	    seen != expected)
-		mismatch(w, "wrong data in the file", (unsigned long)file_word(w, i), expected, seen);
+		mismatch(w, "wrong data in the file", (unsigned long)file_word(w, i), expected,
+			 seen);
 }
 
 /* The shared mapping and the file show the same in every view. */
@@ -151,8 +156,8 @@ void file_check(struct worker *w)
 		uint64_t expected = page_word(w, FILE_FIRST + i, w->file_value[i]);
 
 		if (*file_word(w, i) != expected)
-			mismatch(w, "wrong data in a shared mapping", (unsigned long)file_word(w, i),
-				 expected, *file_word(w, i));
+			mismatch(w, "wrong data in a shared mapping",
+				 (unsigned long)file_word(w, i), expected, *file_word(w, i));
 		check_in_file(w, i);
 	}
 }
@@ -188,14 +193,15 @@ void op_file_store(struct worker *w)
 		check_in_file(w, i);
 	}
 	if (!below(w, 3))
-		tolerate(w, RESULT(msync((void *)page_address(w, FILE_FIRST), FILE_PAGES * PAGE,
-					 below(w, 2) ? MS_SYNC : MS_ASYNC)), "msync failed", EIO);
+		tolerate(w,
+			 RESULT(msync((void *)page_address(w, FILE_FIRST), FILE_PAGES * PAGE,
+				      below(w, 2) ? MS_SYNC : MS_ASYNC)),
+			 "msync failed", EIO);
 	if (!below(w, 4))
 		madvise((void *)page_address(w, FILE_FIRST), FILE_PAGES * PAGE,
 			below(w, 2) ? MADV_DONTNEED : MADV_PAGEOUT);
 	file_check(w);
-	if (shall_break(w, BREAK_FILE) &&
-	    pwrite(data_file, "\1", 1, file_offset(w, 3)) != 1)
+	if (shall_break(w, BREAK_FILE) && pwrite(data_file, "\1", 1, file_offset(w, 3)) != 1)
 		fatal("writing the file of data", -1);
 }
 
@@ -223,7 +229,8 @@ void op_file_remap(struct worker *w)
 		return;
 	if (unmap && !tolerate(w, RESULT(munmap(start, FILE_PAGES * PAGE)), "munmap failed", 0))
 		return;
-	posix_fadvise(data_file, (off_t)w->nr * 64 * (off_t)PAGE, FILE_PAGES * PAGE, POSIX_FADV_DONTNEED);
+	posix_fadvise(data_file, (off_t)w->nr * 64 * (off_t)PAGE, FILE_PAGES * PAGE,
+		      POSIX_FADV_DONTNEED);
 	map_range(w, window, 0);
 	file_check(w);
 }

@@ -13,8 +13,8 @@
 
 #include "stress.h"
 
-#define MOST_KINDS	(KIND_DATA | KIND_PRIVATE_FILE)
-#define TEMPORARY	(4 * CHUNK)	/* from the arena's start to where pages are moved */
+#define MOST_KINDS (KIND_DATA | KIND_PRIVATE_FILE)
+#define TEMPORARY (4 * CHUNK) /* from the arena's start to where pages are moved */
 
 static const struct range chunk = { 512, 512 };
 
@@ -269,9 +269,10 @@ static void move_to_node(struct worker *w, struct range range)
 /* Advice that changes no content. */
 void op_advise(struct worker *w)
 {
-	static const int advice[] = { MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_MERGEABLE, MADV_UNMERGEABLE,
-				      MADV_PAGEOUT, MADV_PAGEOUT, MADV_COLD, MADV_WILLNEED,
-				      MADV_POPULATE_READ, MADV_COLLAPSE };
+	static const int advice[] = { MADV_HUGEPAGE,	MADV_NOHUGEPAGE, MADV_MERGEABLE,
+				      MADV_UNMERGEABLE, MADV_PAGEOUT,	 MADV_PAGEOUT,
+				      MADV_COLD,	MADV_WILLNEED,	 MADV_POPULATE_READ,
+				      MADV_COLLAPSE };
 	unsigned int chosen = below(w, sizeof(advice) / sizeof(*advice) + 1);
 	struct range range = begin(w, MOST_KINDS | KIND_CODE, 128);
 	long error;
@@ -294,8 +295,10 @@ void op_lock(struct worker *w)
 	struct range range = begin(w, MOST_KINDS, 16);
 	int tries;
 
-	if (!tolerate(w, RESULT(mlock2(start_of(w, range), range.nr * PAGE,
-				       below(w, 2) ? MLOCK_ONFAULT : 0)), "mlock failed", EPERM))
+	if (!tolerate(w,
+		      RESULT(mlock2(start_of(w, range), range.nr * PAGE,
+				    below(w, 2) ? MLOCK_ONFAULT : 0)),
+		      "mlock failed", EPERM))
 		return;
 	range_check(w, range);
 	store_some(w, range);
@@ -334,7 +337,8 @@ static void check_moved(struct worker *w, struct range range)
 		uint64_t seen = *(volatile uint64_t *)addr;
 
 		if (seen != page_word(w, i, value))
-			mismatch(w, "wrong data in moved pages", addr, page_word(w, i, value), seen);
+			mismatch(w, "wrong data in moved pages", addr, page_word(w, i, value),
+				 seen);
 	}
 }
 

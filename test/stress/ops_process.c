@@ -16,14 +16,14 @@
 #include "device.h"
 #include "stress.h"
 
-#define NR_CHECKED	24
-#define VM_STACK	(64 << 10)
-#define NOT_EXECUTED	42
-#define STACK_SIZE	(256 << 10)
+#define NR_CHECKED 24
+#define VM_STACK (64 << 10)
+#define NOT_EXECUTED 42
+#define STACK_SIZE (256 << 10)
 
 extern char **environ;
 
-/* Wait for a child and say what is wrong if it did not end well. Out of memory, it may be killed. */
+/* Wait for a child; say what is wrong if it did not end well. Out of memory, it may be killed. */
 static bool ended_well(struct worker *w, pid_t pid)
 {
 	int status;
@@ -36,8 +36,10 @@ static bool ended_well(struct worker *w, pid_t pid)
 	w->stats[STAT_KILLED]++;
 	if (!(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) &&
 	    !(WIFEXITED(status) && WEXITSTATUS(status) == NOT_EXECUTED))
-		mismatch(w, "a child found something wrong (see above) or died; expected and seen are"
-			 " wait statuses", 0, 0, (uint64_t)status);
+		mismatch(w,
+			 "a child found something wrong (see above) or died; expected and seen are"
+			 " wait statuses",
+			 0, 0, (uint64_t)status);
 	return false;
 }
 
@@ -137,7 +139,9 @@ static const char *exec_argument(struct worker *w)
 {
 	bool lie = shall_break(w, BREAK_EXEC);
 
-	return lie ? "--exec-child=broken" : options.no_device ? "--exec-child=base" : "--exec-child";
+	return lie		   ? "--exec-child=broken"
+	       : options.no_device ? "--exec-child=base"
+				   : "--exec-child";
 }
 
 void op_exec(struct worker *w)
@@ -165,7 +169,8 @@ int exec_child(bool no_device)
 		uint32_t seen = code_call_function(f);
 
 		if (seen != (f << 16 | code_base(f))) {
-			dprintf(2, "stress: an executed program sees %#x as function %u\n", seen, f);
+			dprintf(2, "stress: an executed program sees %#x as function %u\n", seen,
+				f);
 			return 1;
 		}
 	}
@@ -173,6 +178,8 @@ int exec_child(bool no_device)
 		return 0;
 	fd = open(DEVICE_PATH, O_RDWR | O_CLOEXEC);
 	error = fd < 0 ? -errno : device_current(fd, &view);
+	if (error == -ENOMEM || error == -ENFILE)
+		return NOT_EXECUTED;
 	if (error || view) {
 		dprintf(2, "stress: an executed program is in view %u, error %ld\n", view, error);
 		return 1;
@@ -232,7 +239,7 @@ static bool vm_check_view(struct vm_job *job)
 static int vm_child(void *arg)
 {
 	struct vm_job *job = arg;
-	const char *argv[] = { "stress", job->exec, NULL };
+	const char *const argv[3] = { "stress", job->exec, NULL };
 	bool good = vm_check_code(job, job->slot) && (options.no_device || vm_check_view(job));
 
 	if (good && job->exec)
@@ -246,7 +253,10 @@ static void vm_run(struct worker *w, int flags, const char *exec)
 {
 	struct slot *target = options.no_device || below(w, 2) ? NULL : slot_get(w, true);
 	struct vm_job job = {
-		.slot = w->slot, .target = target, .first = below(w, NR_FUNCTIONS), .exec = exec,
+		.slot = w->slot,
+		.target = target,
+		.first = below(w, NR_FUNCTIONS),
+		.exec = exec,
 	};
 	pid_t pid = clone(vm_child, w->vm_stack + VM_STACK, CLONE_VM | SIGCHLD | flags, &job);
 	int status = 0;
@@ -260,7 +270,8 @@ static void vm_run(struct worker *w, int flags, const char *exec)
 			mismatch(w, job.what, 0, job.expected, job.seen);
 		w->stats[STAT_KILLED] += status != 0;
 		if (status && WEXITSTATUS(status) != NOT_EXECUTED && WTERMSIG(status) != SIGKILL)
-			mismatch(w, "a process that shares the memory died", 0, 0, (uint64_t)status);
+			mismatch(w, "a process that shares the memory died", 0, 0,
+				 (uint64_t)status);
 	}
 	if (target)
 		slot_put(target);

@@ -17,7 +17,8 @@ static int gone(struct slot *slot)
 }
 
 /* In a new view, before anyone can enter it: make code certain that was changed in the parent. */
-static long copy_code(struct worker *w, struct slot *parent, struct slot *slot, const uint64_t *before)
+static long copy_code(struct worker *w, struct slot *parent, struct slot *slot,
+		      const uint64_t *before)
 {
 	unsigned int f;
 	long error;
@@ -66,7 +67,8 @@ void op_create(struct worker *w)
 			model_copy_end(parent, slot, snapshot);
 			slot = NULL;
 		} else {
-			tolerate(w, device_delete(device, view), "VIEW_DELETE of a new view failed", 0);
+			tolerate(w, device_delete(device, view), "VIEW_DELETE of a new view failed",
+				 0);
 		}
 	}
 	if (slot)
@@ -229,8 +231,8 @@ static void compare_word(struct worker *w, unsigned int page, unsigned int which
 	uint64_t expected = page_word(w, page, cell_value(cell));
 
 	if (cell & CELL_UNCERTAIN ? !word_plausible(w, page, seen) : seen != expected)
-		mismatch(w, "VIEW_READ reads wrong data", page_address(w, page) + page_offset(page, which),
-			 expected, seen);
+		mismatch(w, "VIEW_READ reads wrong data",
+			 page_address(w, page) + page_offset(page, which), expected, seen);
 }
 
 /* Read pages in a view that need not be the thread's, and a function. */
@@ -247,9 +249,9 @@ void op_read(struct worker *w)
 	long error;
 
 	for (i = 0; i < range.nr; i++)
-		segs[i] = (struct wfpatch_seg){
-			page_address(w, range.first + i) + page_offset(range.first + i, i % 3),
-			(uintptr_t)&words[i], sizeof(words[i]) };
+		segs[i] = (struct wfpatch_seg){ page_address(w, range.first + i) +
+							page_offset(range.first + i, i % 3),
+						(uintptr_t)&words[i], sizeof(words[i]) };
 	segs[i] = (struct wfpatch_seg){ code_address(f), (uintptr_t)insn, sizeof(insn) };
 	remember(w, slot->id, range.first);
 	error = device_io(device, WFPATCH_IOC_VIEW_READ, slot->id, segs, range.nr + 1);
@@ -285,7 +287,8 @@ void op_pin(struct worker *w)
 	remember(w, range.first, range.nr);
 	w->touched = range;
 	cells_mark(w, range);
-	error = device_range(device, WFPATCH_IOC_PIN, page_address(w, range.first), range.nr * PAGE);
+	error = device_range(device, WFPATCH_IOC_PIN, page_address(w, range.first),
+			     range.nr * PAGE);
 	if (tolerate(w, error, "PIN failed", EEXIST)) {
 		if (pinned)
 			mismatch(w, "PIN of a pinned range succeeded", page_address(w, range.first),
@@ -306,7 +309,8 @@ static void unpin(struct worker *w, struct range range, int allowed)
 	long error;
 
 	cells_mark(w, range);
-	error = device_range(device, WFPATCH_IOC_UNPIN, page_address(w, range.first), range.nr * PAGE);
+	error = device_range(device, WFPATCH_IOC_UNPIN, page_address(w, range.first),
+			     range.nr * PAGE);
 	if (tolerate(w, error, "UNPIN failed", allowed) || error == -ENOENT) {
 		for (i = 0; i < range.nr; i++)
 			atomic_fetch_and(cell_of(&slots[0], w->nr, range.first + i), ~CELL_PINNED);
@@ -361,19 +365,26 @@ void op_list(struct worker *w)
 {
 	struct wfpatch_view_info views[NR_SLOTS + 4] = { 0 };
 	struct wfpatch_thread_info threads[64] = { 0 };
-	struct wfpatch_list list = { .size = sizeof(list), .nr = NR_SLOTS + 4, .entries = (uintptr_t)views };
+	struct wfpatch_list list = { .size = sizeof(list),
+				     .nr = NR_SLOTS + 4,
+				     .entries = (uintptr_t)views };
 	struct slot *slot = w->slot;
 	bool found = false;
 	uint32_t i;
 
-	if (tolerate(w, device_call(device, WFPATCH_IOC_LIST_VIEWS, &list), "LIST_VIEWS failed", 0)) {
+	if (tolerate(w, device_call(device, WFPATCH_IOC_LIST_VIEWS, &list), "LIST_VIEWS failed",
+		     0)) {
 		for (i = 0; i < list.nr; i++)
 			found |= views[i].view == slot->id && views[i].nr_threads;
 		if (!found && list.nr == list.total)
-			mismatch(w, "LIST_VIEWS does not show the thread's view", 0, slot->id, list.nr);
+			mismatch(w, "LIST_VIEWS does not show the thread's view", 0, slot->id,
+				 list.nr);
 	}
-	list = (struct wfpatch_list){ .size = sizeof(list), .nr = 64, .entries = (uintptr_t)threads };
-	if (!tolerate(w, device_call(device, WFPATCH_IOC_LIST_THREADS, &list), "LIST_THREADS failed", 0))
+	list = (struct wfpatch_list){ .size = sizeof(list),
+				      .nr = 64,
+				      .entries = (uintptr_t)threads };
+	if (!tolerate(w, device_call(device, WFPATCH_IOC_LIST_THREADS, &list),
+		      "LIST_THREADS failed", 0))
 		return;
 	for (i = 0; i < list.nr; i++)
 		if (threads[i].tid == gettid() && threads[i].view != slot->id)

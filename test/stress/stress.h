@@ -4,8 +4,8 @@
  * work on it, and the steps that they take.
  *
  * A *slot* stands for a view; slot 0 is the base. A *worker* owns an arena of pages whose content
- * only it changes, and is run by one thread after the other. What a page of an arena shows in a view
- * is a *cell*; what a function of the shared code returns there is a *code cell*.
+ * only it changes, and is run by one thread after the other. What a page of an arena shows in a
+ * view is a *cell*; what a function of the shared code returns there is a *code cell*.
  */
 #ifndef STRESS_H
 #define STRESS_H
@@ -18,30 +18,57 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PAGE			4096UL
-#define CHUNK			(2UL << 20)
-#define ARENA_PAGES		1024
-#define NR_SLOTS		17
-#define MAX_THREADS		200
-#define NR_FUNCTIONS		192
-#define NR_COUNTERS		32
-#define HISTORY			20
+#define PAGE 4096UL
+#define CHUNK (2UL << 20)
+#define ARENA_PAGES 1024
+#define NR_SLOTS 17
+#define MAX_THREADS 200U
+#define NR_FUNCTIONS 192
+#define NR_COUNTERS 32
+#define HISTORY 20
 
 /* Newer than Debian 12's C library. */
 #ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE		25
+#define MADV_COLLAPSE 25
 #endif
 
 enum {
-	STAT_STEPS, STAT_CHECKS, STAT_CODE_CHECKS, STAT_RACED, STAT_CREATES, STAT_WRITES, STAT_READS,
-	STAT_MIGRATIONS, STAT_DELETES, STAT_PINS, STAT_UNPINS, STAT_FORKS, STAT_EXECS, STAT_VFORKS,
-	STAT_VM_CLONES, STAT_THREADS, STAT_SIGNALS, STAT_MEMORY, STAT_FILE, STAT_REFUSED, STAT_KILLED,
+	STAT_STEPS,
+	STAT_CHECKS,
+	STAT_CODE_CHECKS,
+	STAT_RACED,
+	STAT_CREATES,
+	STAT_WRITES,
+	STAT_READS,
+	STAT_MIGRATIONS,
+	STAT_DELETES,
+	STAT_PINS,
+	STAT_UNPINS,
+	STAT_FORKS,
+	STAT_EXECS,
+	STAT_VFORKS,
+	STAT_VM_CLONES,
+	STAT_THREADS,
+	STAT_SIGNALS,
+	STAT_MEMORY,
+	STAT_FILE,
+	STAT_REFUSED,
+	STAT_KILLED,
 	NR_STATS
 };
 
 enum break_mode {
-	BREAK_NONE, BREAK_CODE, BREAK_DATA, BREAK_MEMORY, BREAK_COUNTER, BREAK_FILE, BREAK_CHILD,
-	BREAK_EXEC, BREAK_MIGRATE, BREAK_WRITE, BREAK_THREAD
+	BREAK_NONE,
+	BREAK_CODE,
+	BREAK_DATA,
+	BREAK_MEMORY,
+	BREAK_COUNTER,
+	BREAK_FILE,
+	BREAK_CHILD,
+	BREAK_EXEC,
+	BREAK_MIGRATE,
+	BREAK_WRITE,
+	BREAK_THREAD
 };
 
 struct options {
@@ -50,7 +77,7 @@ struct options {
 	unsigned int stall;
 	uint64_t seed;
 	const char *dir;
-	const char *without;		/* names of steps to leave out, with commas */
+	const char *without; /* names of steps to leave out, with commas */
 	bool no_device;
 	bool quiet;
 	enum break_mode brk;
@@ -82,12 +109,12 @@ struct slot {
  * always set. CHANGING brackets each change by the owner, so that who copies a row while a view is
  * created can tell which cells are certain.
  */
-#define CELL_PRESENT	(1ULL << 32)	/* the view has a page of its own */
-#define CELL_WRITTEN	(1ULL << 33)	/* VIEW_WRITE made it: UNPIN leaves it alone */
-#define CELL_UNCERTAIN	(1ULL << 34)	/* changed during a creation: any old value may show */
-#define CELL_CHANGING	(1ULL << 35)
-#define CELL_PINNED	(1ULL << 36)	/* slot 0 only */
-#define CELL_PREFILLED	(1ULL << 37)	/* creation has not looked at it yet */
+#define CELL_PRESENT (1ULL << 32)   /* the view has a page of its own */
+#define CELL_WRITTEN (1ULL << 33)   /* VIEW_WRITE made it: UNPIN leaves it alone */
+#define CELL_UNCERTAIN (1ULL << 34) /* changed during a creation: any old value may show */
+#define CELL_CHANGING (1ULL << 35)
+#define CELL_PINNED (1ULL << 36)    /* slot 0 only */
+#define CELL_PREFILLED (1ULL << 37) /* creation has not looked at it yet */
 
 /* What a libc call returned, as 0 or a negative errno. */
 #define RESULT(call) ((call) == -1 ? -(long)errno : 0L)
@@ -105,7 +132,7 @@ struct range {
 };
 
 /* The last changes of a page's content, for the report. */
-#define PAGE_LOG	4
+#define PAGE_LOG 4
 
 struct page_log {
 	struct {
@@ -128,23 +155,23 @@ struct worker {
 	unsigned int nr;
 	uint64_t step;
 	uint64_t random;
-	uint32_t value;			/* the last value stored anywhere; they only grow */
+	uint32_t value; /* the last value stored anywhere; they only grow */
 	unsigned long arena;
-	struct slot *_Atomic slot;	/* where its thread runs */
-	struct slot *_Atomic next;	/* and where to it may be migrating */
+	struct slot *_Atomic slot; /* where its thread runs */
+	struct slot *_Atomic next; /* and where to it may be migrating */
 	_Atomic pid_t tid;
 	_Atomic uint64_t progress;
-	pthread_t predecessor;		/* for the thread that goes on, and for the last one, itself */
+	pthread_t predecessor; /* for the thread that goes on, and for the last one, itself */
 	bool has_predecessor;
 	_Atomic bool done;
 	bool in_child;
-	bool broken;			/* the deliberate fault has been done */
+	bool broken; /* the deliberate fault has been done */
 	struct range touched;
 	uint32_t file_value[32];
 	uint64_t adds[NR_COUNTERS];
 	uint64_t last_seen[NR_COUNTERS];
 	uint64_t locked_adds;
-	uint32_t *child_results;	/* shared with forked children */
+	uint32_t *child_results; /* shared with forked children */
 	char *vm_stack;
 	struct history history[HISTORY];
 	struct page_log *page_log;
@@ -223,7 +250,8 @@ uint64_t page_word(struct worker *w, unsigned int page, uint32_t value);
 unsigned int page_offset(unsigned int page, unsigned int which);
 bool word_plausible(struct worker *w, unsigned int page, uint64_t word);
 typedef void (*page_put)(struct worker *w, unsigned int page, uint32_t value, void *argument);
-void page_store_by(struct worker *w, unsigned int page, uint32_t value, page_put put, void *argument);
+void page_store_by(struct worker *w, unsigned int page, uint32_t value, page_put put,
+		   void *argument);
 void page_store(struct worker *w, unsigned int page, uint32_t value);
 void page_put_words(struct worker *w, unsigned int page, uint32_t value);
 void page_check(struct worker *w, unsigned int page);

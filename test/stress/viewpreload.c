@@ -2,7 +2,7 @@
 /*
  * A library to preload into any program: puts its threads into a view with a few pages of its own,
  * so that the program runs its whole life there. Threads inherit the view; a forked or executed
- * process makes one anew. The program notices nothing: no output, no descriptor kept open, no error.
+ * process makes one anew. The program notices nothing: no output, no descriptor kept, no error.
  *
  * The view goes when the last handle is closed, but lives on while threads are in it: so the handle
  * is closed at once. With WFPATCH_PRELOAD_STATS naming a file, each process adds a line to it at
@@ -20,7 +20,7 @@
 
 #include "device.h"
 
-#define PAGE	4096
+#define PAGE 4096
 
 /* A page of data and one of code that only views change, each alone on its page. */
 static volatile unsigned char data_page[PAGE] __attribute__((aligned(PAGE))) = { 1 };
@@ -40,7 +40,7 @@ __asm__(".pushsection .text\n"
 	".popsection\n");
 
 /* What the page says and the code returns in the view. */
-#define IN_VIEW	2
+#define IN_VIEW 2
 
 static long open_device(void)
 {
@@ -58,7 +58,8 @@ static bool in_view(void)
 		return false;
 	device_current((int)fd, &view);
 	raw_call(SYS_close, (unsigned long)fd, 0, 0, 0);
-	return view != WFPATCH_BASE_VIEW && data_page[0] == IN_VIEW && viewpreload_answer() == IN_VIEW;
+	return view != WFPATCH_BASE_VIEW && data_page[0] == IN_VIEW &&
+	       viewpreload_answer() == IN_VIEW;
 }
 
 static void enter_view(void)
@@ -79,16 +80,14 @@ static void enter_view(void)
 	raw_call(SYS_close, (unsigned long)fd, 0, 0, 0);
 }
 
-__attribute__((constructor))
-static void start(void)
+__attribute__((constructor)) static void start(void)
 {
 	pthread_atfork(NULL, NULL, enter_view);
 	enter_view();
 }
 
 /* System calls of its own: the program may have closed or replaced every stream. */
-__attribute__((destructor))
-static void finish(void)
+__attribute__((destructor)) static void finish(void)
 {
 	const char *path = getenv("WFPATCH_PRELOAD_STATS");
 	char line[128];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A worker's life: it takes one random step after the other and checks after each that code and data
- * are what its view says. Now and then a new thread takes the work over.
+ * A worker's life: it takes one random step after the other and checks after each that code and
+ * data are what its view says. Now and then a new thread takes the work over.
  *
  * Every step begins with a random state made from seed, worker and step, so that what a worker
  * decides does not depend on what others did before.
@@ -13,8 +13,8 @@
 #include "device.h"
 #include "stress.h"
 
-#define NEEDS_DEVICE	1
-#define CHILD_TOO	2	/* also for a forked child, on its own copy of the memory */
+#define NEEDS_DEVICE 1
+#define CHILD_TOO 2 /* also for a forked child, on its own copy of the memory */
 
 static const struct {
 	const char *name;
@@ -63,7 +63,7 @@ static const struct {
 	{ "transition", op_transition, 3, NEEDS_DEVICE, STAT_WRITES },
 };
 
-#define NR_OPS	(sizeof(ops) / sizeof(*ops))
+#define NR_OPS (sizeof(ops) / sizeof(*ops))
 
 static unsigned int weights[NR_OPS];
 
@@ -144,7 +144,7 @@ static unsigned int choose(struct worker *w, bool in_child)
 		if ((ops[i].flags & flags) == flags && !(ops[i].flags & without))
 			total += weights[i];
 	chosen = below(w, total);
-	for (i = 0; ; i++) {
+	for (i = 0;; i++) {
 		if ((ops[i].flags & flags) != flags || ops[i].flags & without)
 			continue;
 		if (chosen < weights[i])
@@ -186,7 +186,9 @@ static void run_op(struct worker *w, unsigned int op)
 	struct history *h = &w->history[w->step % HISTORY];
 
 	*h = (struct history){
-		.step = w->step, .op = ops[op].name, .view = ((struct slot *)w->slot)->id,
+		.step = w->step,
+		.op = ops[op].name,
+		.view = ((struct slot *)w->slot)->id,
 	};
 	w->stats[ops[op].stat]++;
 	w->stats[STAT_STEPS]++;
@@ -203,7 +205,8 @@ static void check_view(struct worker *w)
 		return;
 	error = device_current(device, &view);
 	if (error || view != slot->id)
-		mismatch(w, "VIEW_CURRENT tells another view", 0, slot->id, error ? (uint64_t)error : view);
+		mismatch(w, "VIEW_CURRENT tells another view", 0, slot->id,
+			 error ? (uint64_t)error : view);
 }
 
 /* Everything that the thread can see is as its view says. */

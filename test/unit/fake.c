@@ -189,7 +189,7 @@ ssize_t __wrap_read(int fd, void *data, size_t len)
 	if (!model_is_handle(fd))
 		return __real_read(fd, data, len);
 	assert_true(len >= sizeof(struct wfpatch_event));
-	if (!fake.steal && model_next_event(fd, data))
+	if (model_next_event(fd, data) && !fake.steal)
 		return sizeof(struct wfpatch_event);
 	fake.steal = false;
 	errno = EAGAIN;

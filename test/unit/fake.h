@@ -36,7 +36,7 @@ void fake_fail_mmap(int error, unsigned int after);
 void fake_before(unsigned long cmd, void (*hook)(void));
 /* Called whenever the library would sleep in poll(2). */
 void fake_on_poll(void (*hook)(void));
-/* read(2) finds nothing next time, as if another reader had been faster. */
+/* The next read(2) finds nothing: another reader has been faster. */
 void fake_steal_event(void);
 /* The process is gone. */
 void fake_hang_up(void);

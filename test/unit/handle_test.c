@@ -281,9 +281,29 @@ static void waiting_for_an_event_ends_with_it_or_in_time(void **state)
 	fake_on_poll(send_one);
 	assert_int_equal(wfpatch_next_event(h, &event, -1), 0);
 	assert_int_equal(event.view, 5);
-	/* Another reader takes it between poll(2) and read(2): the next one is waited for. */
+	wfpatch_close(h);
+}
+
+static void send_and_steal(void)
+{
+	send_one();
 	fake_steal_event();
+}
+
+static void another_reader_may_be_faster_but_time_goes_on(void **state)
+{
+	struct wfpatch *h = fake_open();
+	struct wfpatch_event event;
+	int64_t start;
+
+	(void)state;
+	send_and_steal();
+	fake_on_poll(send_one);
 	assert_int_equal(wfpatch_next_event(h, &event, 1000), 0);
+	fake_on_poll(send_and_steal);
+	start = now_ms();
+	assert_int_equal(wfpatch_next_event(h, &event, 30), -EAGAIN);
+	assert_true(now_ms() - start >= 29);
 	wfpatch_close(h);
 }
 
@@ -319,6 +339,7 @@ int main(void)
 		TEST(lists_say_how_much_there_is_when_they_are_cut),
 		TEST(events_come_in_order_and_to_every_handle),
 		TEST(waiting_for_an_event_ends_with_it_or_in_time),
+		TEST(another_reader_may_be_faster_but_time_goes_on),
 		TEST(waiting_for_an_event_of_a_process_that_is_gone_ends),
 	};
 

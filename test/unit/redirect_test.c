@@ -28,6 +28,7 @@ void three_padded(void);
 void four_tight(void);
 void ten_tight(void);
 void nine_landing_tight(void);
+void eight_landing_tight(void);
 void behind_it(void);
 void no_unwind_tight(void);
 void new_one(void);
@@ -40,6 +41,7 @@ __asm__(".pushsection .text.functions, \"ax\", @progbits\n"
 	FUNCTION(four_tight, 4, ".byte 0x90, 0x90, 0x90, 0xc3\n")
 	FUNCTION(ten_tight, 0, ".fill 9, 1, 0x53\nret\n")
 	FUNCTION(nine_landing_tight, 0, ".byte 0xf3, 0x0f, 0x1e, 0xfa\n.fill 4, 1, 0x54\nret\n")
+	FUNCTION(eight_landing_tight, 0, ".byte 0xf3, 0x0f, 0x1e, 0xfa\n.fill 3, 1, 0x57\nret\n")
 	FUNCTION(behind_it, 0, ".fill 20, 1, 0x55\nret\n")
 	".globl no_unwind_tight\n.type no_unwind_tight, @function\n"
 	"no_unwind_tight:\n.fill 20, 1, 0x56\nret\n.size no_unwind_tight, . - no_unwind_tight\n"
@@ -205,6 +207,7 @@ static void a_short_function_is_refused(void **state)
 	refused(four_tight, new_one, -ERANGE, "room for 4 bytes and the jump takes 5");
 	refused(ten_tight, far, -ERANGE, "room for 10 bytes and the jump takes 14");
 	refused(nine_landing_tight, far, -ERANGE, "room for 9 bytes and the jump takes 18");
+	refused(eight_landing_tight, new_one, -ERANGE, "room for 8 bytes and the jump takes 9");
 	assert_int_equal(redirect(ten_tight, new_one), 0);
 	assert_int_equal(redirect(nine_landing_tight, new_one), 0);
 	munmap(far, 4096);

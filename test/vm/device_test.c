@@ -280,14 +280,16 @@ TEST(an_unknown_tail_of_zeroes_is_served)
 		    operations[i].cmd == WFPATCH_IOC_TRANSITION)
 			continue;
 		fill(&operations[i], &arg);
-		arg.size = 2 * PAGE + 5;
+		arg.size = PAGE;
 		memset(pages, 0, 3 * PAGE);
 		memcpy(pages, &arg, sizeof(arg));
 		check_request(&operations[i], pages, operations[i].always, "with a large size");
 		CHECK_EQ(((union any *)(void *)pages)->size, arg.size);
 		memcpy(pages, &arg, sizeof(arg));
+		((union any *)(void *)pages)->size = PAGE + 1;
+		check_request(&operations[i], pages, E2BIG, "with a size of more than a page");
 		((union any *)(void *)pages)->size = UINT32_MAX;
-		check_request(&operations[i], pages, EFAULT, "with a size beyond the mapping");
+		check_request(&operations[i], pages, E2BIG, "with the largest size");
 	}
 }
 

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -17,11 +19,15 @@
 #define CGROUP		CGROUP_ROOT "/wfpatch-test"
 #define MAX_SETTINGS	16
 
-/* What to put back; shared with the processes of the test. */
+#define DISK_DIR	"/tmp/wfpatch-disk"
+#define ZRAM_CONTROL	"/sys/class/zram-control/"
+
+/* What to put back, the last first; shared with the processes of the test. */
 static struct changes {
 	unsigned int nr;
 	bool cgroup;
 	struct setting {
+		enum { WRITE, SWAP, MOUNT } kind;
 		char path[120];
 		char value[120];
 	} settings[MAX_SETTINGS];
@@ -34,14 +40,28 @@ bool guest_init(void)
 	return changes != MAP_FAILED;
 }
 
+/* Pages on their way to the disk may hold it for a moment. */
+static void unmount(const char *path)
+{
+	int tries;
+
+	for (tries = 0; tries < 100 && umount(path) && errno == EBUSY; tries++)
+		sleep_ms(20);
+}
+
 void guest_restore(void)
 {
 	int tries;
 
 	while (changes->nr) {
-		changes->nr--;
-		file_write(changes->settings[changes->nr].path,
-			   changes->settings[changes->nr].value);
+		struct setting *setting = &changes->settings[--changes->nr];
+
+		if (setting->kind == SWAP)
+			swapoff(setting->path);
+		else if (setting->kind == MOUNT)
+			unmount(setting->path);
+		else
+			file_write(setting->path, setting->value);
 	}
 	/* What was killed in it may need a moment to be gone. */
 	for (tries = 0; changes->cgroup && tries < 500; tries++) {
@@ -66,24 +86,86 @@ static void setting_value(char *text)
 	memmove(text, start + 1, (size_t)(end - start));
 }
 
-bool guest_set(const char *path, const char *value)
+static void remember(int kind, const char *path, const char *value)
 {
 	struct setting *setting = &changes->settings[changes->nr];
 
 	if (changes->nr == MAX_SETTINGS)
 		FAIL("more than %d settings", MAX_SETTINGS);
-	if (file_read(path, setting->value, sizeof(setting->value)) < 0)
-		return false;
-	setting_value(setting->value);
+	setting->kind = kind;
 	snprintf(setting->path, sizeof(setting->path), "%s", path);
+	snprintf(setting->value, sizeof(setting->value), "%s", value);
 	changes->nr++;
+}
+
+bool guest_set(const char *path, const char *value)
+{
+	char old[120];
+
+	if (file_read(path, old, sizeof(old)) < 0)
+		return false;
+	setting_value(old);
+	remember(WRITE, path, old);
 	return file_write(path, value);
+}
+
+void guest_undo(const char *path, const char *value)
+{
+	remember(WRITE, path, value);
 }
 
 void guest_need(const char *path, const char *value)
 {
 	if (!guest_set(path, value))
 		skip_test("%s cannot be set to %s here", path, value);
+}
+
+/* A disk in compressed memory. Leaves its path in @path. */
+static void make_disk(char *path, size_t size, const char *bytes)
+{
+	char number[16], file[64];
+
+	if (file_read(ZRAM_CONTROL "hot_add", number, sizeof(number)) <= 0)
+		skip_test("the kernel has no zram");
+	number[strcspn(number, "\n")] = 0;
+	guest_undo(ZRAM_CONTROL "hot_remove", number);
+	snprintf(file, sizeof(file), "/sys/block/zram%s/disksize", number);
+	if (!file_write(file, bytes))
+		skip_test("%s cannot be set: %s", file, last_error());
+	snprintf(path, size, "/dev/zram%s", number);
+}
+
+static void run_command(const char *command, const char *path)
+{
+	char line[120];
+
+	snprintf(line, sizeof(line), "%s %s >/dev/null 2>&1", command, path);
+	if (system(line))
+		skip_test("this failed: %s", line);
+}
+
+void guest_swap(void)
+{
+	char path[32];
+
+	make_disk(path, sizeof(path), "256M");
+	run_command("mkswap", path);
+	if (swapon(path, 0))
+		skip_test("no swap on %s: %s", path, last_error());
+	remember(SWAP, path, "");
+}
+
+const char *guest_filesystem(void)
+{
+	char path[32];
+
+	make_disk(path, sizeof(path), "64M");
+	run_command("mke2fs -F -b 4096", path);
+	mkdir(DISK_DIR, 0700);
+	if (mount(path, DISK_DIR, "ext4", 0, NULL))
+		skip_test("%s cannot be mounted: %s", path, last_error());
+	remember(MOUNT, DISK_DIR, "");
+	return DISK_DIR;
 }
 
 void cgroup_enter(void)

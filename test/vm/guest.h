@@ -18,6 +18,14 @@ bool guest_set(const char *path, const char *value);
 /* The same; the test is skipped if it cannot be. */
 void guest_need(const char *path, const char *value);
 
+/* Write to a file when the test has ended. */
+void guest_undo(const char *path, const char *value);
+
+/* Swap in compressed memory, until the end of the test. Skips where the kernel has no zram. */
+void guest_swap(void);
+/* A directory of a file system that writes pages back to a disk, until the end of the test. */
+const char *guest_filesystem(void);
+
 /* Move the caller into a new group, which goes when the test ends. Skips without cgroup2 memory. */
 void cgroup_enter(void);
 bool cgroup_set(const char *file, const char *value);

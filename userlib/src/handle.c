@@ -98,7 +98,7 @@ int64_t wf_now_ms(void)
 int wfpatch_next_event(struct wfpatch *handle, struct wfpatch_event *event, int timeout_ms)
 {
 	struct pollfd pollfd = { .fd = handle->fd, .events = POLLIN };
-	int64_t end = timeout_ms > 0 ? wf_now_ms() + timeout_ms : 0;
+	int64_t end = timeout_ms > 0 ? wf_now_ms() + timeout_ms : 0, left;
 	ssize_t len;
 	int ready;
 
@@ -118,7 +118,9 @@ int wfpatch_next_event(struct wfpatch *handle, struct wfpatch_event *event, int 
 			return -EAGAIN;
 		if (!(pollfd.revents & POLLIN))
 			return -ESRCH;
-		if (timeout_ms > 0)
-			timeout_ms = end > wf_now_ms() ? (int)(end - wf_now_ms()) : 0;
+		if (timeout_ms > 0) {
+			left = end - wf_now_ms();
+			timeout_ms = left > 0 ? (int)left : 0;
+		}
 	}
 }

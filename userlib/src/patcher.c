@@ -4,6 +4,7 @@
  * threads have come is read from the kernel each time, and events only say when to look again.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include "internal.h"
 
@@ -64,6 +65,8 @@ static int wait_event(struct wfpatch *handle, int64_t end, int longest)
 		left = end - wf_now_ms();
 		if (left <= 0)
 			return -ETIMEDOUT;
+		if (left > INT_MAX)
+			left = INT_MAX;
 		if (longest < 0 || left < longest)
 			longest = (int)left;
 	}

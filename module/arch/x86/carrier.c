@@ -55,25 +55,40 @@ struct mm_struct *wf_carrier_create(struct mm_struct *mm, struct wf_pgtable *pgt
 		pgtable->root_bits = __supported_pte_mask & _PAGE_NX;
 	}
 #endif
+#ifdef CONFIG_MEMCG
+	/* A task that may end before the carrier; nobody asks who owns it. */
+	carrier->owner = NULL;
+#endif
 	wf_carrier_update(carrier, mm);
 	return carrier;
 }
 
-/*
- * The view is off the process's list and no thread is in it. Processors that went idle or to a
- * kernel thread may still have its tables loaded: the flush makes them let go (invariant 4).
- */
 void wf_carrier_destroy(struct mm_struct *carrier)
 {
-	wf_carrier_flush(carrier, 0, TLB_FLUSH_ALL);
-	WARN_ON_ONCE(!cpumask_empty(mm_cpumask(carrier)));
 	mmdrop(carrier);
 }
 
-/* Always as if tables were freed: lazy processors are not spared then. */
-void wf_carrier_flush(struct mm_struct *carrier, unsigned long start, unsigned long end)
+static void wf_carrier_let_go_here(void *carrier)
 {
-	wf_ksym(flush_tlb_mm_range)(carrier, start, end, PAGE_SHIFT, true);
+	if (wf_carrier_loaded(carrier))
+		wf_leave_mm();
+}
+
+/*
+ * No thread is in the view any more, and none will be. Processors that went idle or to a kernel
+ * thread from there still have its tables loaded, and nothing keeps the carrier for them: they take
+ * the kernel's own (invariant 4). A flush is not enough, for a hypervisor may do it in our stead.
+ */
+void wf_carrier_let_go(struct mm_struct *carrier)
+{
+	on_each_cpu_mask(mm_cpumask(carrier), wf_carrier_let_go_here, carrier, true);
+}
+
+/* @tables: page tables were freed or replaced; then lazy processors are not spared. */
+void wf_carrier_flush(struct mm_struct *carrier, unsigned long start, unsigned long end,
+		      bool tables)
+{
+	wf_ksym(flush_tlb_mm_range)(carrier, start, end, PAGE_SHIFT, tables);
 }
 
 /* State that the switch code reads from the mm it loads. */

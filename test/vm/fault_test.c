@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation of every request fails once, one after the other: the request fails and nothing
+ * is changed. Needs a kernel that injects such failures, as the debug kernel does.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "view.h"
+
+#define MOST	200	/* allocations that one request makes at most */
+
+static long *data;
+static code_fn code;
+static uint32_t view, made;
+
+static void prepare(void)
+{
+	if (access("/proc/thread-self/fail-nth", W_OK))
+		skip_test("the kernel injects no failures");
+	guest_set("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
+	guest_set("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
+	guest_set("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	guest_set("/sys/kernel/debug/failslab/verbose", "0");
+	guest_set("/sys/kernel/debug/fail_page_alloc/verbose", "0");
+	guest_set("/sys/kernel/debug/fail_usercopy/verbose", "0");
+	data = map_filled(8);
+	code = make_code(1);
+	view = new_view(0);
+	patch_code(view, code, 2);
+	put_long(view, page_of(data, 1), 77);
+}
+
+/* Lets the @nth allocation from now on fail, of this thread. */
+static int fail_fd(void)
+{
+	return CHECK_LIBC(open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC));
+}
+
+/* How often did a request fail before it came through? */
+static int with_failures(long (*call)(void), void (*undo)(void))
+{
+	int fd = fail_fd(), nth, failed = 0;
+	struct wfpatch_view_info before[8], after[8];
+
+	for (nth = 1; nth <= MOST; nth++) {
+		char number[16] = "", left[16] = "";
+		long nr = try_list_views(device, before, 8, NULL), result;
+
+		CHECK_OK(nr);
+		snprintf(number, sizeof(number), "%d", nth);
+		CHECK(pwrite(fd, number, strlen(number), 0) > 0);
+		result = call();
+		CHECK(pread(fd, left, sizeof(left) - 1, 0) > 0);
+		CHECK_EQ(pwrite(fd, "0", 1, 0), 1);
+		if (result) {
+			failed++;
+			if (result != -ENOMEM && result != -EFAULT && result != -EAGAIN)
+				FAIL("failure %d: expected ENOMEM, seen %s", nth,
+				     error_name(-result));
+			CHECK_EQ(try_list_views(device, after, 8, NULL), nr);
+			if (memcmp(before, after, (size_t)nr * sizeof(before[0])))
+				FAIL("failure %d changed the views", nth);
+		} else {
+			undo();
+		}
+		/* Not used up: there are fewer places than that. */
+		if (!result && atoi(left))
+			break;
+	}
+	close(fd);
+	CHECK(nth <= MOST);
+	return failed;
+}
+
+static long create_one(void)
+{
+	return try_create(device, view, &made);
+}
+
+static void delete_one(void)
+{
+	struct wfpatch_view_info info;
+
+	delete_view(made);
+	WAIT_FOR(!view_info(device, made, &info));
+}
+
+TEST(a_view_is_made_or_not)
+{
+	prepare();
+	CHECK(with_failures(create_one, delete_one) > 0);
+	CHECK_EQ(nr_views(), 1);
+}
+
+static long write_two(void)
+{
+	long values[2] = { 1, 2 };
+	struct wfpatch_seg segs[2] = {
+		{ (uintptr_t)page_of(data, 2), (uintptr_t)&values[0], 8 },
+		{ (uintptr_t)page_of(data, 3), (uintptr_t)&values[1], 8 },
+	};
+
+	return try_segs(device, WFPATCH_IOC_VIEW_WRITE, view, segs, 2);
+}
+
+static void forget_two(void)
+{
+	CHECK_EQ(view_overlays(view), 4);
+	CHECK_EQ(madvise(page_of(data, 2), 2 * PAGE, MADV_DONTNEED), 0);
+	CHECK_EQ(view_overlays(view), 2);
+}
+
+TEST(segments_are_written_or_not)
+{
+	prepare();
+	CHECK(with_failures(write_two, forget_two) > 0);
+	CHECK_EQ(get_long(view, page_of(data, 1)), 77);
+}
+
+static long pin_two(void)
+{
+	return try_pin(page_of(data, 4), 2 * PAGE);
+}
+
+static void unpin_two(void)
+{
+	unpin(page_of(data, 4), 2 * PAGE);
+}
+
+TEST(a_range_is_pinned_or_not)
+{
+	prepare();
+	CHECK(with_failures(pin_two, unpin_two) > 0);
+	CHECK_ERROR(try_unpin(page_of(data, 4), PAGE), ENOENT);
+}
+
+static long go(void)
+{
+	long result = try_migrate(device, view, NULL);
+
+	CHECK_EQ(code(), result ? 1 : 2);
+	return result;
+}
+
+static void come_back(void)
+{
+	enter(0);
+}
+
+TEST(a_thread_migrates_or_stays)
+{
+	prepare();
+	CHECK(with_failures(go, come_back) > 0);
+	CHECK_EQ(current_view(), 0);
+}
+
+static void *answer(void *unused)
+{
+	(void)unused;
+	return (void *)(intptr_t)(code() == 2 && do_current(NULL) == (long)view);
+}
+
+static long start_one(void)
+{
+	pthread_t thread;
+	void *right;
+	int error;
+
+	error = pthread_create(&thread, NULL, answer, NULL);
+	if (error)
+		return -error;
+	CHECK_EQ(pthread_join(thread, &right), 0);
+	if (!right)
+		FAIL("a thread started in another view than its creator's");
+	return 0;
+}
+
+static void nothing(void)
+{
+}
+
+TEST(a_thread_starts_in_its_creators_view_or_not_at_all)
+{
+	prepare();
+	enter(view);
+	CHECK(with_failures(start_one, nothing) > 0);
+	CHECK_EQ(view_threads(view), 1);
+}
+
+static long fork_one(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		_exit(code() == 2 && LOAD(*page_of(data, 1)) == 77 ? 0 : 1);
+	status = child_status(pid);
+	/* The child inherits no failures. */
+	if (status)
+		FAIL("a child saw something else than its parent: status %#x", status);
+	return 0;
+}
+
+TEST(a_child_sees_what_its_parent_saw_or_is_not_born)
+{
+	prepare();
+	enter(view);
+	CHECK(with_failures(fork_one, nothing) > 0);
+	CHECK_EQ(LOAD(*page_of(data, 1)), 77);
+}
+
+static long store_one(void)
+{
+	/* A store that finds no memory is tried again, or kills; it never goes elsewhere. */
+	STORE(*page_of(data, 1), 78);
+	return 0;
+}
+
+static void share_again(void)
+{
+	CHECK_EQ(LOAD(*page_of(data, 1)), 78);
+	delete_one();
+	made = new_view(view);
+}
+
+TEST(a_store_that_needs_a_copy_is_not_lost)
+{
+	prepare();
+	enter(view);
+	made = new_view(view);
+	with_failures(store_one, share_again);
+	enter(0);
+	CHECK_EQ(LOAD(*page_of(data, 1)), 1000);
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module as a guest of the kernel: loading and unloading, its probes, counters, tracepoints and
+ * log. One test disables its probes, which it answers with a warning in the log.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "view.h"
+
+#define MODULE_FILE	"/opt/wfpatch.ko"
+#define PROBES		"/sys/kernel/debug/kprobes/"
+#define TRACING		"/sys/kernel/tracing/"
+
+static int open_device(void)
+{
+	return CHECK_LIBC(open(DEVICE_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK));
+}
+
+/* What the module said since it was loaded, but for its answer to disabled probes. */
+TEST(normal_use_leaves_no_line_in_the_log)
+{
+	static char log[1 << 20];
+	int size = klogctl(3 /* read all */, log, sizeof(log) - 1);
+	char *line, *rest = log;
+	bool loaded = false;
+
+	if (size <= 0)
+		skip_test("the log cannot be read: %s", last_error());
+	log[size] = 0;
+	while ((line = strsep(&rest, "\n"))) {
+		char *said = strstr(line, "wfpatch: ");
+
+		if (!said || strstr(line, "out-of-tree") || strstr(line, "verification failed") ||
+		    strstr(line, "disabled"))
+			continue;
+		if (strstr(said, "wfpatch: version "))
+			loaded = true;
+		else
+			FAIL("expected one line of the module, seen \"%s\"", line);
+	}
+	if (!loaded)
+		skip_test("the log has lost its beginning");
+}
+
+/* --- unloading --------------------------------------------------------------------------------- */
+
+static long unload(void)
+{
+	return syscall(SYS_delete_module, "wfpatch", O_NONBLOCK) ? -errno : 0;
+}
+
+static void check_refused(void)
+{
+	long result = unload();
+
+	/* The first is what the kernel says of a module in use. */
+	if (result != -EAGAIN && result != -EBUSY)
+		FAIL("expected EAGAIN or EBUSY, seen %s", error_name(-result));
+}
+
+TEST(unloading_is_refused_while_a_handle_or_a_view_exists)
+{
+	code_fn code = make_code(1);
+	uint32_t view;
+
+	check_refused();
+	view = new_view(0);
+	patch_code(view, code, 2);
+	check_refused();
+	enter(view);
+	/* No handle is left, but this thread is in the view. */
+	close(device);
+	check_refused();
+	CHECK_EQ(code(), 2);
+	sleep_ms(300);
+	check_refused();
+	CHECK_EQ(code(), 2);
+	device = open_device();
+	enter(0);
+	CHECK_EQ(code(), 1);
+}
+
+TEST(the_module_unloads_and_loads_again_when_nobody_uses_it)
+{
+	code_fn code = make_code(1);
+	uint32_t view = new_view(0);
+	int fd;
+
+	if (access(MODULE_FILE, R_OK))
+		skip_test("there is no %s", MODULE_FILE);
+	patch_code(view, code, 2);
+	enter(view);
+	CHECK_EQ(code(), 2);
+	enter(0);
+	close(device);
+	WAIT_FOR(unload() == 0);
+	CHECK_EQ(open(DEVICE_PATH, O_RDWR), -1);
+	CHECK_EQ(code(), 1);
+	fd = CHECK_LIBC(open(MODULE_FILE, O_RDONLY));
+	CHECK_EQ(syscall(SYS_finit_module, fd, "", 0), 0);
+	close(fd);
+	device = open_device();
+	CHECK_EQ(new_view(0), 1);
+}
+
+/* --- probes ------------------------------------------------------------------------------------ */
+
+static bool probes_listed(void)
+{
+	char text[4096];
+
+	if (file_read(PROBES "list", text, sizeof(text)) < 0)
+		skip_test("the kernel does not list probes");
+	return strstr(text, "switch_mm_irqs_off");
+}
+
+static bool no_probe_listed(void)
+{
+	char text[4096];
+
+	return file_read(PROBES "list", text, sizeof(text)) == 0;
+}
+
+TEST(probes_are_armed_only_while_a_view_exists)
+{
+	uint32_t a, b;
+
+	WAIT_FOR(no_probe_listed());
+	a = new_view(0);
+	CHECK(probes_listed());
+	b = new_view(0);
+	enter(b);
+	delete_view(a);
+	delete_view(b);
+	sleep_ms(500);
+	/* A thread still runs in it. */
+	CHECK(probes_listed());
+	enter(0);
+	WAIT_FOR(no_probe_listed());
+	new_view(0);
+	CHECK(probes_listed());
+	close(device);
+	WAIT_FOR(no_probe_listed());
+	device = open_device();
+}
+
+struct shuttle {
+	uint32_t view;
+	code_fn code;
+	unsigned int stop;
+	unsigned int turns;
+};
+
+/* On one processor with another process, so that the tables are loaded anew all the time. */
+static void stay_on_first_processor(void)
+{
+	cpu_set_t first;
+
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	CHECK_LIBC(sched_setaffinity(0, sizeof(first), &first));
+}
+
+static long do_shuttle(void *arg)
+{
+	struct shuttle *s = arg;
+
+	stay_on_first_processor();
+	enter(s->view);
+	while (!LOAD(s->stop)) {
+		CHECK_EQ(s->code(), s->view ? 2 : 1);
+		__atomic_add_fetch(&s->turns, 1, __ATOMIC_RELAXED);
+		sched_yield();
+	}
+	enter(0);
+	return 0;
+}
+
+static void yield_forever(void *unused)
+{
+	(void)unused;
+	stay_on_first_processor();
+	for (;;)
+		sched_yield();
+}
+
+TEST(probes_disabled_behind_the_modules_back_are_noticed)
+{
+	struct shuttle in_view = { .view = new_view(0), .code = make_code(1) }, in_base = { 0 };
+	struct wfpatch_event event;
+	struct worker a, b;
+	unsigned int turns;
+	pid_t other;
+
+	patch_code(in_view.view, in_view.code, 2);
+	in_base.code = in_view.code;
+	worker_start(&a);
+	worker_start(&b);
+	other = child_start(yield_forever, NULL);
+	worker_begin(&a, do_shuttle, &in_view);
+	worker_begin(&b, do_shuttle, &in_base);
+	WAIT_FOR(LOAD(in_view.turns) > 10 && LOAD(in_base.turns) > 10);
+	CHECK_EQ(counter("hooks_lost"), 0);
+
+	guest_need(PROBES "enabled", "0");
+	event = next_event(device, WFPATCH_EVENT_HOOKS_LOST);
+	CHECK_EQ(event.tid, a.tid);
+	CHECK_EQ(event.view, in_view.view);
+	CHECK(counter("hooks_lost") > 0);
+	/* It goes on in its view. */
+	turns = LOAD(in_view.turns);
+	WAIT_FOR(LOAD(in_view.turns) > turns + 10);
+	CHECK_ERROR(try_create(device, 0, NULL), EIO);
+
+	CHECK(file_write(PROBES "enabled", "1"));
+	turns = LOAD(in_view.turns);
+	WAIT_FOR(LOAD(in_view.turns) > turns + 10);
+	STORE(in_view.stop, 1);
+	STORE(in_base.stop, 1);
+	CHECK_EQ(worker_end(&a), 0);
+	CHECK_EQ(worker_end(&b), 0);
+	CHECK_EQ(kill(other, SIGKILL), 0);
+	child_status(other);
+	new_view(0);
+}
+
+TEST(without_probes_there_are_no_views)
+{
+	struct wfpatch_view_info info;
+
+	WAIT_FOR(no_probe_listed());
+	guest_need(PROBES "enabled", "0");
+	CHECK_ERROR(try_create(device, 0, NULL), EIO);
+	CHECK_EQ(nr_views(), 0);
+	CHECK(!view_info(device, 1, &info));
+	CHECK(file_write(PROBES "enabled", "1"));
+	CHECK_OK(try_create(device, 0, NULL));
+}
+
+/* --- counters and tracepoints -------------------------------------------------------------------- */
+
+TEST(counters_count)
+{
+	long *data = map_filled(4), tables;
+	uint32_t view = new_view(0), child;
+
+	CHECK_EQ(counter("created"), 1);
+	CHECK_EQ(counter("views"), 1);
+	CHECK_EQ(counter("tables"), 0);
+	put_long(view, data, 5);
+	put_long(view, page_of(data, 1), 6);
+	CHECK_EQ(counter("overlays"), 2);
+	CHECK_EQ(counter("overlay_pages_made"), 2);
+	tables = counter("tables");
+	CHECK(tables >= 3 && tables <= 8);
+	enter(view);
+	CHECK_EQ(counter("threads"), 1);
+	CHECK_EQ(counter("migrations"), 1);
+	child = new_view(view);
+	STORE(data[0], 7);
+	CHECK_EQ(counter("cow_copies"), 1);
+	CHECK(counter("faults") > 0);
+	CHECK_EQ(counter("overlays"), 4);
+	CHECK_EQ(munmap(data, PAGE), 0);
+	CHECK(counter("revalidations") > 0);
+	CHECK_EQ(counter("overlays"), 2);
+	enter(0);
+	delete_view(view);
+	delete_view(child);
+	CHECK_EQ(counter("deleted"), 2);
+	WAIT_FOR(counter("freed") == 2);
+	CHECK_EQ(counter("views"), 0);
+	CHECK_EQ(counter("tables"), 0);
+	CHECK_EQ(counter("threads"), 0);
+	CHECK_EQ(counter("hooks_lost"), 0);
+	CHECK_EQ(counter("syncs") >= 0, 1);
+}
+
+TEST(tracepoints_fire)
+{
+	static const char *const names[] = {
+		"wfpatch_create", "wfpatch_delete", "wfpatch_migrate", "wfpatch_overlay",
+		"wfpatch_sync", "wfpatch_revalidate",
+	};
+	static char text[1 << 20];
+	long *data = map_filled(4);
+	uint32_t view;
+	size_t i;
+
+	guest_need(TRACING "events/wfpatch/enable", "1");
+	guest_undo(TRACING "events/wfpatch/enable", "0");
+	guest_need(TRACING "trace", "");
+	view = new_view(0);
+	put_long(view, data, 5);
+	enter(view);
+	CHECK_EQ(LOAD(data[0]), 5);
+	STORE(*page_of(map_filled(2), 1), 3);
+	CHECK_EQ(mprotect(page_of(data, 1), PAGE, PROT_READ), 0);
+	CHECK_EQ(munmap(data, 4 * PAGE), 0);
+	enter(0);
+	delete_view(view);
+	CHECK(file_write(TRACING "events/wfpatch/enable", "0"));
+	CHECK(file_read(TRACING "trace", text, sizeof(text)) > 0);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strstr(text, names[i]))
+			FAIL("expected %s in the trace, seen none", names[i]);
+}
