@@ -22,6 +22,8 @@ int wf_transition_start(struct wf_process *p, u32 view)
 		p->target = view;
 		p->in_transition = true;
 		p->total = 0;
+		/* Not counted yet. */
+		WRITE_ONCE(p->status->pending, 1);
 		WRITE_ONCE(p->status->target, view);
 		/* A thread that sees the new seq must see the target of it. Never 0. */
 		smp_store_release(&p->status->seq, p->status->seq + 1 ?: 1);

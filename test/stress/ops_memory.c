@@ -365,9 +365,15 @@ void op_move(struct worker *w)
 	to = (char *)start_of(w, range) + TEMPORARY;
 	cells_mark(w, range);
 	error = mremap(start_of(w, range), length, length, flags, to) == MAP_FAILED ? -errno : 0;
-	/* A range in several mappings cannot be moved. */
 	if (!tolerate(w, error, "mremap failed", EFAULT)) {
-		cells_unmark(w, range);
+		/* Several mappings: not moved, or from Linux 6.17 on perhaps in part. */
+		if (error == -EFAULT) {
+			munmap(to, length);
+			map_range(w, range, 0);
+			mapped_anew(w, range);
+		} else {
+			cells_unmark(w, range);
+		}
 		return;
 	}
 	check_moved(w, range);

@@ -15,7 +15,7 @@
 #include "view.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
-#define ROUNDS	150
+#define ROUNDS	60
 
 /* Who is where, and whether the page lies in a table that the view shares or in one of its own. */
 struct scene {
@@ -164,7 +164,7 @@ TEST(no_store_comes_through_after_mprotect_has_returned)
 		scene_set(&s, number);
 		worker_begin(&w, do_store, &s);
 		enter(s.changer);
-		for (round = 0; round < 30; round++) {
+		for (round = 0; round < 20; round++) {
 			CHECK_EQ(mprotect(s.page, PAGE, PROT_READ), 0);
 			seen = LOAD(*s.page);
 			sleep_ms(1);
@@ -304,7 +304,7 @@ TEST(additions_in_all_views_meet_in_one_page)
 		start_thread(&threads[i], adder, &adders);
 	}
 	enter(0);
-	for (round = 0; round < 60; round++) {
+	for (round = 0; round < 20; round++) {
 		pid_t pid;
 
 		/* Fork makes the page copy-on-write under all of them. */

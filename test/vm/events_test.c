@@ -428,9 +428,9 @@ static void *pool_worker(void *arg)
 	return NULL;
 }
 
-TEST(busy_threads_follow_fifty_transitions_in_a_row)
+TEST(busy_threads_follow_many_transitions_in_a_row)
 {
-	enum { NR = 6, ROUNDS = 50 };
+	enum { NR = 4, ROUNDS = 20 };
 	struct pool pool = { .status = (void *)(uintptr_t)map_status(), .code = make_code(0) };
 	pthread_t threads[NR];
 	uint32_t old = 0, view;

@@ -529,7 +529,7 @@ static void raise_barriers(struct worker *workers)
 		skip_test("no membarrier: %s", last_error());
 	CHECK_EQ(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0),
 		 0);
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 40; i++) {
 		CHECK_EQ(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0), 0);
 		CHECK_EQ(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0),
 			 0);

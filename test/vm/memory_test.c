@@ -219,7 +219,7 @@ static void *tend(void *arg)
 	return NULL;
 }
 
-/* Runs @disturb 12 times while four threads in three views tend the field. */
+/* Runs @disturb 8 times while four threads in three views tend the field. */
 static void with_field(void (*disturb)(struct field *field, int round))
 {
 	struct tender tenders[NR_THREADS];
@@ -238,7 +238,7 @@ static void with_field(void (*disturb)(struct field *field, int round))
 		tenders[i] = (struct tender){ .field = &field, .number = i };
 		start_thread(&tenders[i].thread, tend, &tenders[i]);
 	}
-	for (i = 0; i < 12; i++) {
+	for (i = 0; i < 8; i++) {
 		unsigned int rounds = LOAD(field.rounds);
 
 		disturb(&field, i);
@@ -303,7 +303,7 @@ static void disturb_by_merging(struct field *field, int round)
 
 	if (!round && madvise(field->area, NR_HUGE * HUGE, MADV_MERGEABLE))
 		skip_test("the kernel does not merge pages: %s", last_error());
-	if (round >= 4)
+	if (round >= 3)
 		return;
 	scans = number_in(KSM_DIR "full_scans");
 	WAIT_FOR(number_in(KSM_DIR "full_scans") > scans);

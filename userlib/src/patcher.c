@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdbool.h>
 #include "internal.h"
 
 /* A thread that could not migrate for want of memory tries again after this time. */
@@ -42,12 +43,15 @@ static int arrived(struct wfpatch *handle, unsigned int view, unsigned int nr_th
 	return err ? err : info.nr_threads >= nr_threads;
 }
 
-static int take_events(struct wfpatch *handle, const struct wfpatch_wait_opts *o)
+/* Hand over the events that there are. */
+static int take_events(struct wfpatch *handle, const struct wfpatch_wait_opts *o, bool *any)
 {
 	struct wfpatch_event event;
 	int err;
 
+	*any = false;
 	while (!(err = wfpatch_next_event(handle, &event, 0))) {
+		*any = true;
 		err = o->on_event ? o->on_event(&event, o->data) : 0;
 		if (err)
 			return err;
@@ -79,6 +83,7 @@ static int wait_threads(struct wfpatch *handle, unsigned int view,
 	int64_t end = o->timeout_ms ? wf_now_ms() + o->timeout_ms : 0;
 	unsigned int seen = 0;
 	int err, behind = 0;
+	bool any;
 
 	for (;;) {
 		/* This thread is one of those that are waited for. */
@@ -92,9 +97,10 @@ static int wait_threads(struct wfpatch *handle, unsigned int view,
 		if (err < 0)
 			return err;
 		if (err)
-			return take_events(handle, o);
-		err = take_events(handle, o);
-		if (!err)
+			return take_events(handle, o, &any);
+		/* What was taken may be what the state waited for: look again before sleeping. */
+		err = take_events(handle, o, &any);
+		if (!err && !any)
 			err = wait_event(handle, end, behind ? RETRY_MS : -1);
 		if (err)
 			return err;
