@@ -34,7 +34,7 @@ int main(void)
 	pthread_t threads[2];
 	unsigned int views[2];
 	void *failed[2];
-	long seen;
+	long seen = 0;
 	int i;
 
 	check("open /dev/wfpatch", wfpatch_open(&wf, NULL));

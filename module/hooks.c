@@ -437,6 +437,7 @@ static void wf_hooks_idle(struct work_struct *work)
 		wf_hooks_off();
 	mutex_unlock(&wf_hooks_mutex);
 }
+
 static DECLARE_DELAYED_WORK(wf_hooks_work, wf_hooks_idle);
 
 /* The probes are armed until the matching wf_hooks_put(). Sleeps. */

@@ -17,8 +17,12 @@ DEFINE_STATIC_CALL_NULL(wf_lookup, wf_proto_lookup);
 WF_KSYMS(WF_KSYM_DEFINE)
 
 /* 5.10 checks that the function has exactly the type of the call's trampoline. */
-#define wf_ksym_set(name, address)	\
-	static_call_update(name, (typeof(&STATIC_CALL_TRAMP(name)))(void *)(address))
+#define wf_ksym_set(name, address)							\
+	do {										\
+		typeof(STATIC_CALL_TRAMP(name)) *target = (void *)(address);		\
+											\
+		static_call_update(name, target);					\
+	} while (0)
 
 unsigned long wf_ksym_address(const char *name)
 {

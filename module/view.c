@@ -168,6 +168,7 @@ static void wf_view_list(struct wf_view *view)
 	raw_spin_lock_irqsave(&p->lock, flags);
 	p->nr_live++;
 	list_add_tail_rcu(&view->list, &p->list);
+	/* Listed before the base is read: pairs with wf_flush_pre() and the notifier. */
 	smp_mb();
 	wf_pgtable_fill(&view->pgtable);
 	raw_spin_unlock_irqrestore(&p->lock, flags);

@@ -396,13 +396,25 @@ static unsigned int seconds_since(const struct timespec *start)
 	return (unsigned int)(now.tv_sec - start->tv_sec);
 }
 
+/* A deliberate fault gets the time that it needs to be made, and to be found. */
+static bool shall_go_on_for_break(void)
+{
+	static uint64_t broken_at;
+
+	if (options.brk == BREAK_NONE)
+		return false;
+	if (!workers[0].broken || !broken_at)
+		broken_at = workers[0].progress;
+	return !workers[0].broken || workers[0].progress < broken_at + 200;
+}
+
 static void supervise(void)
 {
 	struct timespec start, pause_time = { .tv_nsec = 100000000 };
 	unsigned int i, said = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	while (seconds_since(&start) < options.seconds) {
+	while (seconds_since(&start) < options.seconds || shall_go_on_for_break()) {
 		nanosleep(&pause_time, NULL);
 		check_progress(seconds_since(&start));
 		if (!options.quiet && seconds_since(&start) >= said + 60) {

@@ -165,7 +165,7 @@ struct worker {
 	bool has_predecessor;
 	_Atomic bool done;
 	bool in_child;
-	bool broken; /* the deliberate fault has been done */
+	_Atomic bool broken; /* the deliberate fault has been done */
 	struct range touched;
 	uint32_t file_value[32];
 	uint64_t adds[NR_COUNTERS];

@@ -89,10 +89,13 @@ unsigned int below(struct worker *w, unsigned int limit)
 	return (unsigned int)((next_random(w) >> 32) * limit >> 32);
 }
 
-/* True once, in the first worker, after it has worked for a while, if that fault was asked for. */
+/*
+ * True in the first worker from time to time, once it has worked for a while, if that fault was
+ * asked for: a single one may be overwritten before anyone looks.
+ */
 bool shall_break(struct worker *w, enum break_mode mode)
 {
-	if (options.brk != mode || w->nr || w->broken || w->step < 50)
+	if (options.brk != mode || w->nr || w->step < 50 || (w->broken && w->step % 4))
 		return false;
 	w->broken = true;
 	return true;
@@ -220,15 +223,14 @@ void check_all(struct worker *w)
 static void break_model(struct worker *w)
 {
 	struct slot *slot = w->slot;
-	unsigned int f;
+	unsigned int page = 136 + (unsigned int)(w->step * 37 % 800);
 
 	if (shall_break(w, BREAK_CODE))
-		for (f = 0; f < NR_FUNCTIONS; f++)
-			slot->code[f] ^= f == 7;
+		slot->code[page % NR_FUNCTIONS] ^= 1;
 	if (shall_break(w, BREAK_DATA))
-		*cell_of(&slots[0], w->nr, 700) ^= 1;
+		*cell_of(&slots[0], w->nr, page) ^= 1;
 	if (shall_break(w, BREAK_MEMORY))
-		*(volatile unsigned char *)(page_address(w, 700) + page_offset(700, 1)) ^= 0x10;
+		*(volatile unsigned char *)(page_address(w, page) + page_offset(page, 1)) ^= 0x10;
 }
 
 static void step(struct worker *w)

@@ -412,7 +412,9 @@ static u64 rnd(u64 n)
 
 static u64 random_address(void)
 {
-	static const u64 areas[] = { 0x400000, 0x40000000, 0x7f0000000000, 0x7fffffe00000 - 2 * SIZE_2M };
+	static const u64 areas[] = {
+		0x400000, 0x40000000, 0x7f0000000000, 0x7fffffe00000 - 2 * SIZE_2M
+	};
 
 	return areas[rnd(4)] + rnd(3) * SIZE_2M + rnd(4) * 4096;
 }

@@ -102,7 +102,7 @@ TEST(system_calls_read_and_write_the_memory_of_the_view)
 static volatile unsigned long spun;
 
 /* Frame pointers, so that the kernel can follow the calls. */
-#define FRAMED	__attribute__((noinline, optimize("no-omit-frame-pointer", "no-optimize-sibling-calls")))
+#define FRAMED	__attribute__((noinline))
 
 static FRAMED unsigned long spin_inner(uint64_t until)
 {

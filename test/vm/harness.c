@@ -352,7 +352,7 @@ static size_t collect_tests(struct CMUnitTest *tests, size_t room)
 	const struct test *const *entry;
 	size_t n = 0;
 
-	for (entry = __start_view_tests; entry < __stop_view_tests && n < room; entry++) {
+	for (entry = __start_view_tests; n < room && entry != __stop_view_tests; entry++) {
 		tests[n].name = (*entry)->name;
 		tests[n].test_func = test_in_child;
 		tests[n++].initial_state = (void *)*entry;

@@ -24,11 +24,11 @@ struct test {
 };
 
 /* Defines a test; the programs of this directory run all that they define, in that order. */
-#define TEST(name)										\
-	static void name(void);									\
-	static const struct test name##_test = { #name, name, __LINE__ };				\
-	static const struct test *const name##_entry						\
-		__attribute__((used, section("view_tests"))) = &name##_test;			\
+#define TEST(name)									\
+	static void name(void);								\
+	static const struct test name##_test = { #name, name, __LINE__ };			\
+	static const struct test *const name##_entry					\
+		__attribute__((used, section("view_tests"))) = &name##_test;		\
 	static void name(void)
 
 /* The handle of the running test. */

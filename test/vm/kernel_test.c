@@ -306,7 +306,7 @@ static long modify_ldt(int func, const void *ptr, unsigned long size)
 }
 
 static const struct user_desc segment = { .entry_number = 3, .limit = 0xfffff, .seg_32bit = 1,
-					  .limit_in_pages = 1, .useable = 1 };
+					  .limit_in_pages = 1 };
 
 static void have_ldt_first(void *unused)
 {

@@ -7,14 +7,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The library's header, which includes that of the requests. */
-#include "wfpatch.h"
+#include "../../userlib/include/wfpatch.h"
 #include "view.h"
 
 #define NR	4
 
 /* Functions with room for a jump, at an address of their own. */
-static __attribute__((noinline, noclone, aligned(64))) int old_function(int x)
+static __attribute__((noinline, aligned(64))) int old_function(int x)
 {
 	__asm__ volatile("" : "+r"(x) : : "memory");
 	x = x * 3 + 1;
@@ -22,13 +21,13 @@ static __attribute__((noinline, noclone, aligned(64))) int old_function(int x)
 	return x + 1000;
 }
 
-static __attribute__((noinline, noclone, aligned(64))) int new_function(int x)
+static __attribute__((noinline, aligned(64))) int new_function(int x)
 {
 	__asm__ volatile("" : "+r"(x) : : "memory");
 	return x + 2000;
 }
 
-static __attribute__((noinline, noclone, aligned(64))) int newer_function(int x)
+static __attribute__((noinline, aligned(64))) int newer_function(int x)
 {
 	__asm__ volatile("" : "+r"(x) : : "memory");
 	return x + 3000;

@@ -124,6 +124,38 @@ long try_list_threads(int fd, struct wfpatch_thread_info *threads, uint32_t room
 	return try_list(fd, WFPATCH_IOC_LIST_THREADS, threads, room, total);
 }
 
+uint32_t new_view_at(const char *file, int line, uint32_t parent)
+{
+	uint32_t view = 0;
+	long result = try_create(device, parent, &view);
+
+	if (result)
+		fail_at(file, line, "a view of parent %u: expected success, seen %s", parent,
+			error_name(-result));
+	return view;
+}
+
+long get_long_at(const char *file, int line, uint32_t view, const volatile void *addr)
+{
+	long value = 0, result = try_read(device, view, addr, &value, sizeof(value));
+
+	if (result)
+		fail_at(file, line, "a read of view %u: expected success, seen %s", view,
+			error_name(-result));
+	return value;
+}
+
+uint32_t current_view_at(const char *file, int line)
+{
+	uint32_t view = 0;
+	long result = try_current(device, &view);
+
+	if (result)
+		fail_at(file, line, "the current view: expected success, seen %s",
+			error_name(-result));
+	return view;
+}
+
 bool view_info(int fd, uint32_t view, struct wfpatch_view_info *info)
 {
 	const uint32_t room = 2100;

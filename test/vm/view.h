@@ -32,12 +32,7 @@ long try_list_threads(int fd, struct wfpatch_thread_info *threads, uint32_t room
 #define try_unpin(addr, len)	try_range(device, WFPATCH_IOC_UNPIN, addr, len)
 
 /* The same with the test's handle; they end the test when they fail. */
-#define new_view(parent)									\
-	({											\
-		uint32_t view_ = 0;								\
-		CHECK_OK(try_create(device, parent, &view_));					\
-		view_;										\
-	})
+#define new_view(parent)	new_view_at(__FILE__, __LINE__, parent)
 #define delete_view(view)	CHECK_OK(try_delete(device, view))
 #define enter(view)		CHECK_OK(try_migrate(device, view, NULL))
 #define pin(addr, len)		CHECK_OK(try_pin(addr, len))
@@ -48,18 +43,12 @@ long try_list_threads(int fd, struct wfpatch_thread_info *threads, uint32_t room
 		long put_ = (value);								\
 		put(view, addr, &put_, sizeof(put_));						\
 	} while (0)
-#define get_long(view, addr)									\
-	({											\
-		long got_ = 0;									\
-		CHECK_OK(try_read(device, view, addr, &got_, sizeof(got_)));			\
-		got_;										\
-	})
-#define current_view()										\
-	({											\
-		uint32_t view_ = 0;								\
-		CHECK_OK(try_current(device, &view_));						\
-		view_;										\
-	})
+#define get_long(view, addr)	get_long_at(__FILE__, __LINE__, view, addr)
+#define current_view()		current_view_at(__FILE__, __LINE__)
+
+uint32_t new_view_at(const char *file, int line, uint32_t parent);
+long get_long_at(const char *file, int line, uint32_t view, const volatile void *addr);
+uint32_t current_view_at(const char *file, int line);
 
 /* An entry of LIST_VIEWS; false if there is no such view. */
 bool view_info(int fd, uint32_t view, struct wfpatch_view_info *info);
