@@ -19,7 +19,7 @@ WF_KSYMS(WF_KSYM_DEFINE)
 /* 5.10 checks that the function has exactly the type of the call's trampoline. */
 #define wf_ksym_set(name, address)							\
 	do {										\
-		typeof(STATIC_CALL_TRAMP(name)) *target = (void *)(address);		\
+		typeof(&(STATIC_CALL_TRAMP(name))) target = (void *)(address);		\
 											\
 		static_call_update(name, target);					\
 	} while (0)
