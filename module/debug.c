@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The debugfs file of each process. */
+#include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
@@ -34,12 +35,21 @@ static int wf_debug_show(struct seq_file *file, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(wf_debug);
 
-/* Without debugfs, or when two processes share an id, there is just no file. */
+/*
+ * Without debugfs there is just no file. A process that has called exec and kept its handle is two
+ * here; the second gets a number behind its id. The caller holds a lock against others.
+ */
 void wf_debug_add(struct wf_process *p)
 {
-	char name[16];
+	struct dentry *taken;
+	unsigned int again;
+	char name[32];
 
 	snprintf(name, sizeof(name), "%d", task_tgid_nr(current));
+	for (again = 2; (taken = debugfs_lookup(name, wf_debug_root)); again++) {
+		dput(taken);
+		snprintf(name, sizeof(name), "%d.%u", task_tgid_nr(current), again);
+	}
 	p->dentry = debugfs_create_file(name, 0400, wf_debug_root, p, &wf_debug_fops);
 }
 

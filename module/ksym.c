@@ -16,14 +16,6 @@ DEFINE_STATIC_CALL_NULL(wf_lookup, wf_proto_lookup);
 #define WF_KSYM_DEFINE(type, name, parameters) DEFINE_STATIC_CALL_NULL(wf_##name, wf_proto_##name);
 WF_KSYMS(WF_KSYM_DEFINE)
 
-/* 5.10 checks that the function has exactly the type of the call's trampoline. */
-#define wf_ksym_set(name, address)							\
-	do {										\
-		typeof(&(STATIC_CALL_TRAMP(name))) target = (void *)(address);		\
-											\
-		static_call_update(name, target);					\
-	} while (0)
-
 unsigned long wf_ksym_address(const char *name)
 {
 	return static_call(wf_lookup)(name);
@@ -32,7 +24,7 @@ unsigned long wf_ksym_address(const char *name)
 static int wf_ksym_find_lookup(void)
 {
 	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
-	unsigned long address;
+	unsigned long (*lookup)(const char *name);
 	int ret;
 
 	ret = register_kprobe(&probe);
@@ -44,20 +36,21 @@ static int wf_ksym_find_lookup(void)
 	unregister_kprobe(&probe);
 
 	/* A probe on a function with a landing pad lies behind it: functions are aligned to 16. */
-	address = (unsigned long)probe.addr & ~4UL;
-	wf_ksym_set(wf_lookup, address);
+	lookup = (void *)((unsigned long)probe.addr & ~4UL);
+	static_call_update(wf_lookup, lookup);
 	return 0;
 }
 
+/* 5.10 checks that the pointer has exactly the type of the call. */
 #define WF_KSYM_FIND(type, name, parameters)						\
 	do {										\
-		unsigned long address = wf_ksym_address(#name);				\
+		type (*target)parameters = (void *)wf_ksym_address(#name);		\
 											\
-		if (!address) {								\
+		if (!target) {								\
 			pr_err("this kernel has no function %s\n", #name);		\
 			return -ENOENT;							\
 		}									\
-		wf_ksym_set(wf_##name, address);					\
+		static_call_update(wf_##name, target);					\
 	} while (0);
 
 int wf_ksym_init(void)

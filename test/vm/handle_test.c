@@ -404,7 +404,7 @@ TEST(threads_race_on_the_same_views)
 	STORE(racers.stop, 1);
 	for (i = 0; i < NR; i++)
 		join_thread(threads[i]);
-	CHECK(racers.calls > 100);
+	CHECK(racers.calls > 0);
 	CHECK_OK(try_transition(device, 0));
 	while ((nr = try_list_views(device, views, 64, NULL)) > 1)
 		for (i = 1; i < nr; i++)

@@ -30,6 +30,15 @@ static long vmstat(const char *name)
 	return file_value("/proc/vmstat", name);
 }
 
+/* Did it happen at all? A kernel without event counters does not say. */
+static void check_grown(const char *name, long before)
+{
+	long now = vmstat(name);
+
+	if (before >= 0 && now <= before)
+		FAIL("%s: expected more than %ld, seen %ld", name, before, now);
+}
+
 static long number_in(const char *path)
 {
 	char text[32];
@@ -293,8 +302,8 @@ TEST(pages_stay_right_while_they_are_swapped_out_and_in)
 
 	guest_swap();
 	with_field(disturb_by_pageout);
-	CHECK(vmstat("pswpout") > before);
-	CHECK(vmstat("pswpin") > in);
+	check_grown("pswpout", before);
+	check_grown("pswpin", in);
 }
 
 static void disturb_by_merging(struct field *field, int round)
@@ -318,7 +327,7 @@ TEST(pages_stay_right_while_equal_ones_are_merged)
 	guest_set(KSM_DIR "run", "2");
 	guest_need(KSM_DIR "run", "1");
 	with_field(disturb_by_merging);
-	CHECK(vmstat("cow_ksm") > before);
+	check_grown("cow_ksm", before);
 }
 
 static void disturb_by_compaction(struct field *field, int round)
@@ -348,7 +357,7 @@ TEST(pages_stay_right_while_memory_is_compacted)
 	if (access("/proc/sys/vm/compact_memory", W_OK))
 		skip_test("the kernel does not compact memory");
 	with_field(disturb_by_compaction);
-	if (vmstat("pgmigrate_success") == before)
+	if (before >= 0 && vmstat("pgmigrate_success") == before)
 		skip_test("the kernel found no page to move");
 }
 
@@ -374,7 +383,7 @@ TEST(pages_stay_right_while_huge_ones_are_made_and_split)
 
 	guest_need(THP_DIR "enabled", "always");
 	with_field(disturb_huge_pages);
-	CHECK(vmstat("thp_collapse_alloc") > before);
+	check_grown("thp_collapse_alloc", before);
 }
 
 static void disturb_all(struct field *field, int round)
@@ -417,7 +426,7 @@ TEST(pages_stay_right_while_they_are_moved_between_nodes)
 		skip_test("the machine has one node");
 	guest_set("/proc/sys/kernel/numa_balancing", "1");
 	with_field(disturb_by_moving);
-	CHECK(vmstat("pgmigrate_success") > before);
+	check_grown("pgmigrate_success", before);
 }
 
 /* --- files ------------------------------------------------------------------------------------- */
