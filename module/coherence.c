@@ -137,10 +137,8 @@ static void wf_notifier_range_end(struct mmu_notifier *notifier,
  * Has a page of [start, end) been used through a private table? Elsewhere the accessed bits are the
  * base's own. As the kernel does, no TLB is flushed for a bit that is cleared.
  */
-static int wf_young(struct mmu_notifier *notifier, unsigned long start, unsigned long end,
-		    bool clear)
+bool wf_young(struct wf_process *p, unsigned long start, unsigned long end, bool clear)
 {
-	struct wf_process *p = container_of(notifier, struct wf_process, notifier);
 	struct wf_view *view;
 	unsigned long flags;
 	bool young = false;
@@ -158,13 +156,15 @@ static int wf_young(struct mmu_notifier *notifier, unsigned long start, unsigned
 static int wf_notifier_clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
 				   unsigned long start, unsigned long end)
 {
-	return wf_young(notifier, start, end, true);
+	return wf_young(container_of(notifier, struct wf_process, notifier), start, end, true);
 }
 
 static int wf_notifier_test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
 				  unsigned long addr)
 {
-	return wf_young(notifier, addr, addr + PAGE_SIZE, false);
+	struct wf_process *p = container_of(notifier, struct wf_process, notifier);
+
+	return wf_young(p, addr, addr + PAGE_SIZE, false);
 }
 
 /* Sleeps. The last user of the address space is gone. */

@@ -11,6 +11,7 @@ struct wf_process;
 extern const struct mmu_notifier_ops wf_notifier_ops;
 
 void wf_invalidate(struct wf_process *p, unsigned long start, unsigned long end, bool tables);
+bool wf_young(struct wf_process *p, unsigned long start, unsigned long end, bool clear);
 void wf_coherence_lost(struct wf_process *p, struct task_struct *task, u32 view);
 void wf_coherence_lost_init(struct wf_process *p);
 void wf_flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long end,

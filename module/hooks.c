@@ -253,8 +253,15 @@ static int wf_madvise_pre(struct kprobe *probe, struct pt_regs *regs)
 {
 	int advice = regs->cx;
 
-	if (advice != MADV_DONTNEED && advice != MADV_DONTNEED_LOCKED)
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+		break;
+	default:
 		return 0;
+	}
 	if (!wf_hooked((struct mm_struct *)regs->di) || wf_call_is_own(WF_HOOK_MADVISE))
 		return 0;
 	return wf_redirect(regs, wf_do_madvise);

@@ -6,7 +6,9 @@
  */
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include "coherence.h"
 #include "compat.h"
 #include "hooks.h"
 #include "ksym.h"
@@ -371,33 +373,53 @@ static void wf_madvise_view(struct wf_view *view, unsigned long start, unsigned 
 	}
 }
 
-/* In place of do_madvise(), for MADV_DONTNEED and its like in a process with views. */
+/* After MADV_DONTNEED or its like. */
+static void wf_madvise_drop(struct wf_process *p, unsigned long start, unsigned long end,
+			    int advice)
+{
+	unsigned long stop = VM_PFNMAP | (advice == MADV_DONTNEED ? VM_LOCKED : 0);
+	struct wf_view *view;
+
+	mmap_read_lock(p->mm);
+	mutex_lock(&p->mutex);
+	list_for_each_entry(view, &p->list, list)
+		if (!view->retired)
+			wf_madvise_view(view, start, end, stop);
+	mutex_unlock(&p->mutex);
+	mmap_read_unlock(p->mm);
+}
+
+/* Before MADV_COLD or MADV_PAGEOUT: the kernel does this to the base's entries, and asks for ours. */
+static void wf_madvise_age(struct wf_process *p, unsigned long start, unsigned long end)
+{
+	for (; start < end && !fatal_signal_pending(current); start += min(end - start, PMD_SIZE)) {
+		wf_young(p, start, start + min(end - start, PMD_SIZE), true);
+		cond_resched();
+	}
+}
+
+/* In place of do_madvise(), for the advices above in a process with views. */
 int wf_do_madvise(struct mm_struct *mm, unsigned long start, size_t len, int advice)
 {
-	struct wf_process *p;
-	struct wf_view *view;
+	unsigned long from = untagged_addr(start), end = from + PAGE_ALIGN(len);
+	bool drop = advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED;
+	struct wf_process *p = NULL;
 	struct wf_call call;
 	int ret;
 
 	wf_call_begin(&call, WF_HOOK_MADVISE);
-	rcu_read_lock();
-	p = wf_process_find(mm);
-	if (p && !refcount_inc_not_zero(&p->refs))
-		p = NULL;
-	rcu_read_unlock();
-	ret = wf_ksym(do_madvise)(mm, start, len, advice);
-	start = untagged_addr(start);
-	if (p && PAGE_ALIGNED(start) && start + PAGE_ALIGN(len) > start) {
-		unsigned long stop = VM_PFNMAP | (advice == MADV_DONTNEED ? VM_LOCKED : 0);
-
-		mmap_read_lock(mm);
-		mutex_lock(&p->mutex);
-		list_for_each_entry(view, &p->list, list)
-			if (!view->retired)
-				wf_madvise_view(view, start, start + PAGE_ALIGN(len), stop);
-		mutex_unlock(&p->mutex);
-		mmap_read_unlock(mm);
+	if (PAGE_ALIGNED(from) && from < end && end <= TASK_SIZE_MAX) {
+		rcu_read_lock();
+		p = wf_process_find(mm);
+		if (p && !refcount_inc_not_zero(&p->refs))
+			p = NULL;
+		rcu_read_unlock();
 	}
+	if (p && !drop)
+		wf_madvise_age(p, from, end);
+	ret = wf_ksym(do_madvise)(mm, start, len, advice);
+	if (p && drop)
+		wf_madvise_drop(p, from, end, advice);
 	if (p)
 		wf_process_put(p);
 	wf_call_end(&call);

@@ -151,6 +151,7 @@ struct field {
 	char *area;
 	uint32_t views[3];
 	unsigned int stop;
+	unsigned int pause;
 	unsigned int rounds;
 };
 
@@ -223,7 +224,9 @@ static void *tend(void *arg)
 			tend_page(t, i, round);
 		__atomic_add_fetch(&t->field->rounds, 1, __ATOMIC_RELAXED);
 		/* The kernel's own threads need a processor, too. */
-		sleep_ms(2);
+		do {
+			sleep_ms(2);
+		} while (LOAD(t->field->pause));
 	}
 	return NULL;
 }
@@ -293,6 +296,11 @@ TEST(pages_stay_right_while_forks_make_them_copy_on_write)
 static void disturb_by_pageout(struct field *field, int round)
 {
 	(void)round;
+	/* Pages that are in use stay: first they are not, then they are. */
+	STORE(field->pause, 1);
+	sleep_ms(50);
+	CHECK_EQ(madvise(field->area, NR_HUGE * HUGE, PAGEOUT), 0);
+	STORE(field->pause, 0);
 	CHECK_EQ(madvise(field->area, NR_HUGE * HUGE, PAGEOUT), 0);
 }
 
