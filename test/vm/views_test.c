@@ -384,6 +384,7 @@ struct member {
 	struct crowd *crowd;
 	pthread_t thread;
 	sem_t go;
+	uint32_t inherited;
 };
 
 /* Odd ones inherit their view, even ones migrate. */
@@ -393,8 +394,8 @@ static void *crowd_member(void *arg)
 	struct crowd *crowd = member->crowd;
 	uint32_t view = 0;
 
-	if (try_current(device, &view) || (!view && try_migrate(device, crowd->view, NULL)) ||
-	    crowd->code() != 2)
+	if (try_current(device, &view) || view != member->inherited ||
+	    try_migrate(device, crowd->view, NULL) || crowd->code() != 2)
 		__atomic_add_fetch(&crowd->wrong, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&crowd->arrived, 1, __ATOMIC_RELEASE);
 	while (sem_wait(&member->go))
@@ -417,7 +418,8 @@ TEST(two_thousand_threads_run_in_one_view)
 	for (i = 0; i < CROWD; i++) {
 		members[i].crowd = &crowd;
 		sem_init(&members[i].go, 0, 0);
-		enter(i & 1 ? crowd.view : 0);
+		members[i].inherited = i & 1 ? crowd.view : 0;
+		enter(members[i].inherited);
 		start_small_thread(&members[i].thread, crowd_member, &members[i]);
 	}
 	enter(0);
