@@ -190,11 +190,7 @@ static void wf_leave(struct mm_struct *mm)
 		wf_thread_leave(current);
 		return;
 	}
-	rcu_read_lock();
-	p = wf_process_find(mm);
-	if (p && !refcount_inc_not_zero(&p->refs))
-		p = NULL;
-	rcu_read_unlock();
+	p = wf_process_find_get(mm);
 	if (p) {
 		wf_transition_check(p, true);
 		wf_process_put(p);

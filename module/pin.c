@@ -315,11 +315,7 @@ int wf_mprotect_fixup(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	int ret = 0;
 
 	wf_call_begin(&call, WF_HOOK_MPROTECT);
-	rcu_read_lock();
-	p = wf_process_find(vma->vm_mm);
-	if (p && !refcount_inc_not_zero(&p->refs))
-		p = NULL;
-	rcu_read_unlock();
+	p = wf_process_find_get(vma->vm_mm);
 	if (p && becomes_writable && !wf_overlay_check(p, vma))
 		ret = wf_mprotect_copy(p, start, end);
 	if (!ret)
@@ -408,13 +404,8 @@ int wf_do_madvise(struct mm_struct *mm, unsigned long start, size_t len, int adv
 	int ret;
 
 	wf_call_begin(&call, WF_HOOK_MADVISE);
-	if (PAGE_ALIGNED(from) && from < end && end <= TASK_SIZE_MAX) {
-		rcu_read_lock();
-		p = wf_process_find(mm);
-		if (p && !refcount_inc_not_zero(&p->refs))
-			p = NULL;
-		rcu_read_unlock();
-	}
+	if (PAGE_ALIGNED(from) && from < end && end <= TASK_SIZE_MAX)
+		p = wf_process_find_get(mm);
 	if (p && !drop)
 		wf_madvise_age(p, from, end);
 	ret = wf_ksym(do_madvise)(mm, start, len, advice);

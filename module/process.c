@@ -29,6 +29,19 @@ struct wf_process *wf_process_find(struct mm_struct *mm)
 	return NULL;
 }
 
+/* The same with a reference. NULL also if the last one is just being dropped. */
+struct wf_process *wf_process_find_get(struct mm_struct *mm)
+{
+	struct wf_process *p;
+
+	rcu_read_lock();
+	p = wf_process_find(mm);
+	if (p && !refcount_inc_not_zero(&p->refs))
+		p = NULL;
+	rcu_read_unlock();
+	return p;
+}
+
 static void wf_process_put_work(struct work_struct *work)
 {
 	wf_process_put(container_of(work, struct wf_process, put_work));
@@ -80,11 +93,7 @@ struct wf_process *wf_process_open(void)
 	struct wf_process *p;
 
 	mutex_lock(&wf_processes_mutex);
-	rcu_read_lock();
-	p = wf_process_find(mm);
-	if (p && !refcount_inc_not_zero(&p->refs))
-		p = NULL;
-	rcu_read_unlock();
+	p = wf_process_find_get(mm);
 	if (p)
 		goto out;
 

@@ -71,5 +71,6 @@ void wf_process_get(struct wf_process *p);
 void wf_process_put(struct wf_process *p);
 void wf_process_put_later(struct wf_process *p);
 struct wf_process *wf_process_find(struct mm_struct *mm);
+struct wf_process *wf_process_find_get(struct mm_struct *mm);
 
 #endif
