@@ -144,7 +144,7 @@ struct wfpatch_view_delete {
  * @previous: out: the view that the thread ran in before
  *
  * On any error the thread stays where it is. Errors: ENOENT no view @view; ENOMEM no memory;
- * EPERM the calling thread is not one of the handle's process.
+ * EOPNOTSUPP the process has an LDT; EPERM the calling thread is not one of the handle's process.
  */
 struct wfpatch_view_migrate {
 	__u32 size;
@@ -194,8 +194,9 @@ struct wfpatch_seg {
  * Errors: ENOENT no view @view; EINVAL @view is the base (write), @nr_segs is 0, or a segment wraps
  * around; E2BIG more than INFO.max_segs segments or INFO.max_io bytes; EFAULT the caller's buffer or
  * the view's memory is not accessible (not mapped, a kernel address, the vsyscall page); EACCES
- * (write) a shared mapping; EOPNOTSUPP (write) a mapping of a device or of the kernel's, such as the
- * vdso; ENOMEM no memory, or RLIMIT_MEMLOCK would be exceeded; ENOSPC INFO.max_overlays reached.
+ * (write) a shared mapping; EOPNOTSUPP (write) a mapping of a device, of the kernel's, such as the
+ * vdso, or of hugetlb pages that cannot be written; ENOMEM no memory, or RLIMIT_MEMLOCK would be
+ * exceeded; ENOSPC INFO.max_overlays reached.
  */
 struct wfpatch_view_io {
 	__u32 size;
