@@ -48,10 +48,9 @@ help:
 module:
 	@scripts/deps build
 	@mkdir -p $(MODULE_BUILD)
-	@rsync -rlptm --delete --include='*/' --include='*.[chS]' --include='Kbuild*' \
+	@rsync -rlptm --delete --include='*/' --include='*.[chS]' --include='*.sh' --include='Kbuild*' \
 		--exclude='*.mod.c' --exclude='*' Kbuild module uapi $(MODULE_BUILD)/
-	$(Q)$(MAKE) --no-print-directory -C "$$(scripts/kernels headers $(KERNEL))" \
-		M=$(MODULE_BUILD) V=$(V) CONFIG_DEBUG_INFO_BTF_MODULES= modules
+	$(Q)scripts/build-module $(KERNEL) $(MODULE_BUILD) V=$(V) $(if $(C),C=$(C))
 
 lib:
 	@scripts/deps build

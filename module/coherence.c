@@ -3,11 +3,11 @@
  * Views follow the base: whatever the kernel invalidates in the base's TLBs is derived anew in
  * every view and flushed there, before the kernel frees the page or the table.
  *
- * From 6.6 the MMU notifier has a callback for exactly this. Before, its invalidate_range is not
- * enough: moving page tables (mremap) flushes under the page-table lock and tells notifiers only
- * afterwards, unlocked, and reclaim flushes in batches without an mm. There every flush of the base
- * is seen by a probe on flush_tlb_mm_range(), and a batched one at the end of the range, before the
- * page is freed.
+ * From 6.6 the MMU notifier has a callback for exactly this (WF_HAS_SECONDARY_TLBS). Before, its
+ * invalidate_range is not enough: moving page tables (mremap) flushes under the page-table lock and
+ * tells notifiers only afterwards, unlocked, and reclaim flushes in batches without an mm. There
+ * every flush of the base is seen by a probe on flush_tlb_mm_range(), and a batched one at the end
+ * of the range, before the page is freed.
  *
  * Everything here runs in raw atomic context, except where said.
  */
@@ -18,6 +18,7 @@
 #include <linux/slab.h>
 #include "arch/x86/carrier.h"
 #include "coherence.h"
+#include "compat.h"
 #include "event.h"
 #include "hooks.h"
 #include "ksym.h"
@@ -53,7 +54,7 @@ void wf_invalidate(struct wf_process *p, unsigned long start, unsigned long end,
 	rcu_read_unlock();
 }
 
-#ifndef WF_HAVE_SECONDARY_TLBS
+#if WF_PROBE_FLUSH
 /* In place of flush_tlb_mm_range() for the mm of a process with views. */
 void wf_flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long end,
 			   unsigned int shift, bool tables)
@@ -72,15 +73,6 @@ void wf_flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned l
 	wf_wrapper_exit();
 }
 
-/* Has reclaim changed entries of this mm whose flush it has put off? */
-static bool wf_flush_is_batched(struct mm_struct *mm)
-{
-	int batch = atomic_read(&mm->tlb_flush_batched);
-
-	/* Generations asked for and done, in halves of one word; see flush_tlb_batched_pending(). */
-	return (batch & 0x7fff) != (batch >> 16);
-}
-
 /* Does not see everything, but more than nothing when the probes were taken away. */
 static void wf_notifier_invalidate(struct mmu_notifier *notifier, struct mm_struct *mm,
 				   unsigned long start, unsigned long end)
@@ -91,11 +83,6 @@ static void wf_notifier_invalidate(struct mmu_notifier *notifier, struct mm_stru
 		wf_invalidate(p, start, end, true);
 }
 #else
-static bool wf_flush_is_batched(struct mm_struct *mm)
-{
-	return false;
-}
-
 static void wf_notifier_invalidate(struct mmu_notifier *notifier, struct mm_struct *mm,
 				   unsigned long start, unsigned long end)
 {
@@ -110,11 +97,8 @@ static void wf_notifier_invalidate(struct mmu_notifier *notifier, struct mm_stru
  * The end of a change of the base. Overlays of what was unmapped go; those of what got another
  * protection are mapped anew with it at the next fault.
  */
-static void wf_notifier_range_end(struct mmu_notifier *notifier,
-				  const struct mmu_notifier_range *range)
+static void wf_range_end(struct wf_process *p, const struct mmu_notifier_range *range)
 {
-	struct wf_process *p = container_of(notifier, struct wf_process, notifier);
-
 	/* Pairs with the barrier in wf_view_list(). */
 	smp_mb();
 	if (!READ_ONCE(p->nr_live))
@@ -129,7 +113,7 @@ static void wf_notifier_range_end(struct mmu_notifier *notifier,
 	default:
 		break;
 	}
-	if (wf_flush_is_batched(range->mm))
+	if (WF_PROBE_FLUSH && wf_flush_is_batched(range->mm))
 		wf_invalidate(p, range->start, range->end, false);
 }
 
@@ -153,13 +137,13 @@ bool wf_young(struct wf_process *p, unsigned long start, unsigned long end, bool
 	return young;
 }
 
-static int wf_notifier_clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+static wf_young_t wf_notifier_clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
 				   unsigned long start, unsigned long end)
 {
 	return wf_young(container_of(notifier, struct wf_process, notifier), start, end, true);
 }
 
-static int wf_notifier_test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+static wf_young_t wf_notifier_test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
 				  unsigned long addr)
 {
 	struct wf_process *p = container_of(notifier, struct wf_process, notifier);
@@ -185,13 +169,51 @@ static void wf_notifier_free(struct mmu_notifier *notifier)
 	wf_process_free(container_of(notifier, struct wf_process, notifier));
 }
 
-const struct mmu_notifier_ops wf_notifier_ops = {
-	.release = wf_notifier_release,
+#if WF_RANGE_NOTIFIER
+static void wf_notifier_range_end(struct mmu_notifier *notifier,
+				  const struct mmu_notifier_range *range)
+{
+	struct wf_process *p;
+
+	rcu_read_lock();
+	p = wf_process_find(range->mm);
+	if (p)
+		wf_range_end(p, range);
+	rcu_read_unlock();
+}
+
+static struct mmu_notifier *wf_range_alloc(struct mm_struct *mm)
+{
+	return kzalloc(sizeof(struct mmu_notifier), GFP_KERNEL_ACCOUNT) ?: ERR_PTR(-ENOMEM);
+}
+
+static void wf_range_free(struct mmu_notifier *notifier)
+{
+	kfree(notifier);
+}
+
+static const struct mmu_notifier_ops wf_range_ops = {
 	.invalidate_range_end = wf_notifier_range_end,
+	.alloc_notifier = wf_range_alloc,
+	.free_notifier = wf_range_free,
+};
+#else
+static void wf_notifier_range_end(struct mmu_notifier *notifier,
+				  const struct mmu_notifier_range *range)
+{
+	wf_range_end(container_of(notifier, struct wf_process, notifier), range);
+}
+#endif
+
+static const struct mmu_notifier_ops wf_notifier_ops = {
+	.release = wf_notifier_release,
+#if !WF_RANGE_NOTIFIER
+	.invalidate_range_end = wf_notifier_range_end,
+#endif
 	.clear_flush_young = wf_notifier_clear_young,
 	.clear_young = wf_notifier_clear_young,
 	.test_young = wf_notifier_test_young,
-#ifdef WF_HAVE_SECONDARY_TLBS
+#if WF_HAS_SECONDARY_TLBS
 	.arch_invalidate_secondary_tlbs = wf_notifier_invalidate,
 #else
 	.invalidate_range = wf_notifier_invalidate,
@@ -199,6 +221,34 @@ const struct mmu_notifier_ops wf_notifier_ops = {
 	.alloc_notifier = wf_notifier_alloc,
 	.free_notifier = wf_notifier_free,
 };
+
+/* A new record for @mm, the caller's, that hears of its changes; or an error. */
+struct wf_process *wf_coherence_begin(struct mm_struct *mm)
+{
+	struct mmu_notifier *notifier = mmu_notifier_get(&wf_notifier_ops, mm);
+	struct wf_process *p;
+
+	if (IS_ERR(notifier))
+		return ERR_CAST(notifier);
+	p = container_of(notifier, struct wf_process, notifier);
+#if WF_RANGE_NOTIFIER
+	notifier = mmu_notifier_get(&wf_range_ops, mm);
+	if (IS_ERR(notifier)) {
+		mmu_notifier_put(&p->notifier);
+		return ERR_CAST(notifier);
+	}
+	p->range_notifier = notifier;
+#endif
+	return p;
+}
+
+/* The record is freed when no callback uses it any more. */
+void wf_coherence_end(struct wf_process *p)
+{
+	if (p->range_notifier)
+		mmu_notifier_put(p->range_notifier);
+	mmu_notifier_put(&p->notifier);
+}
 
 static void wf_lost_work(struct irq_work *work)
 {

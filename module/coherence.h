@@ -3,13 +3,14 @@
 #ifndef WF_COHERENCE_H
 #define WF_COHERENCE_H
 
-#include <linux/mmu_notifier.h>
+#include <linux/types.h>
 
+struct mm_struct;
 struct task_struct;
 struct wf_process;
 
-extern const struct mmu_notifier_ops wf_notifier_ops;
-
+struct wf_process *wf_coherence_begin(struct mm_struct *mm);
+void wf_coherence_end(struct wf_process *p);
 void wf_invalidate(struct wf_process *p, unsigned long start, unsigned long end, bool tables);
 bool wf_young(struct wf_process *p, unsigned long start, unsigned long end, bool clear);
 void wf_coherence_lost(struct wf_process *p, struct task_struct *task, u32 view);

@@ -1,42 +1,97 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Every difference between kernel versions, as a feature macro or a function of one name. No other
- * file asks for a version.
+ * Every difference between kernels, as a feature macro or a function of one name. What headers can
+ * tell is asked of them (module/probe/), because version numbers lie about kernels with backports;
+ * no other file asks for a version or a probe's answer but for features that this one names.
  */
 #ifndef WF_COMPAT_H
 #define WF_COMPAT_H
 
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/mmu_notifier.h>
+#include <linux/sched/task.h>
 #include <linux/smp.h>
-#include <linux/version.h>
 #include <asm/mmu.h>
 
-/*
- * From 6.6 the notifier has a callback at every TLB flush of the base. Before, some flushes come
- * without one, or long before it (see coherence.c), and a probe on flush_tlb_mm_range() sees them.
- */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
-#define WF_HAVE_SECONDARY_TLBS	1
+#ifndef WF_HAS_SECONDARY_TLBS
+#error "the probes of module/probe did not run; build with the Kbuild file of this tree"
 #endif
 
+/*
+ * Where the notifier has a callback at every TLB flush of the base, it is all that is needed.
+ * Elsewhere some flushes come without one, or long before it (see coherence.c), and a probe on
+ * flush_tlb_mm_range() sees them.
+ */
+#define WF_PROBE_FLUSH	(!WF_HAS_SECONDARY_TLBS)
+
+/* A notifier with that callback must not have callbacks for ranges: those need one of their own. */
+#define WF_RANGE_NOTIFIER	WF_HAS_SECONDARY_TLBS
+
+/* What the notifier's questions for accessed bits return: int, later bool. */
+#define wf_young_t	typeof(((struct mmu_notifier_ops *)NULL)->clear_young(NULL, NULL, 0, 0))
+
 /* Kernel threads that work for a process in its address space, but run no code of it. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#if defined(PF_USER_WORKER)
 #define WF_PF_WORKER	(PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)
-#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 12, 0)
+#elif defined(PF_IO_WORKER)
 #define WF_PF_WORKER	(PF_KTHREAD | PF_IO_WORKER)
 #else
 #define WF_PF_WORKER	PF_KTHREAD
+#endif
+
+/* A fault handler's answer after which the mapping must not be looked at. */
+#if WF_HAS_FAULT_COMPLETED
+#define WF_FAULT_UNLOCKED	(VM_FAULT_RETRY | VM_FAULT_COMPLETED)
+#else
+#define WF_FAULT_UNLOCKED	VM_FAULT_RETRY
+#endif
+
+/* Part of the system call's interface; a kernel that does not know it refuses it. */
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED	24
+#endif
+
+/*
+ * Functions that we stand for and whose parameters vary: the parameters, their names to pass them
+ * on, and where a probe finds the one that it looks at.
+ */
+#if WF_HAS_COPY_THREAD_ARGS
+#define WF_COPY_THREAD_PARAMETERS	struct task_struct *task, const struct kernel_clone_args *args
+#define WF_COPY_THREAD_ARGUMENTS	task, args
+#define wf_copy_thread_task(regs)	((struct task_struct *)(regs)->di)
+#else
+#define WF_COPY_THREAD_PARAMETERS	unsigned long clone_flags, unsigned long sp,		\
+					unsigned long arg, struct task_struct *task, unsigned long tls
+#define WF_COPY_THREAD_ARGUMENTS	clone_flags, sp, arg, task, tls
+#define wf_copy_thread_task(regs)	((struct task_struct *)(regs)->cx)
+#endif
+
+#define WF_MPROTECT_COMMON		struct vm_area_struct *vma, struct vm_area_struct **prev,	\
+					unsigned long start, unsigned long end, unsigned long flags
+#if WF_HAS_MPROTECT_ITERATOR
+#define WF_MPROTECT_PARAMETERS		struct vma_iterator *vmi, struct mmu_gather *tlb,	\
+					WF_MPROTECT_COMMON
+#define WF_MPROTECT_ARGUMENTS		vmi, tlb, vma, prev, start, end, flags
+#define wf_mprotect_vma(regs)		((struct vm_area_struct *)(regs)->dx)
+#elif WF_HAS_MPROTECT_GATHER
+#define WF_MPROTECT_PARAMETERS		struct mmu_gather *tlb, WF_MPROTECT_COMMON
+#define WF_MPROTECT_ARGUMENTS		tlb, vma, prev, start, end, flags
+#define wf_mprotect_vma(regs)		((struct vm_area_struct *)(regs)->si)
+#else
+#define WF_MPROTECT_PARAMETERS		WF_MPROTECT_COMMON
+#define WF_MPROTECT_ARGUMENTS		vma, prev, start, end, flags
+#define wf_mprotect_vma(regs)		((struct vm_area_struct *)(regs)->di)
 #endif
 
 /* One page of @mm, which need not be the caller's; the mmap lock is held and stays so. */
 static inline long wf_get_user_page(struct mm_struct *mm, unsigned long addr, unsigned int flags,
 				    struct page **page)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
-	return get_user_pages_remote(mm, addr, 1, flags, page, NULL);
-#else
+#if WF_HAS_GUP_VMAS
 	return get_user_pages_remote(mm, addr, 1, flags, page, NULL, NULL);
+#else
+	return get_user_pages_remote(mm, addr, 1, flags, page, NULL);
 #endif
 }
 
@@ -44,27 +99,46 @@ static inline long wf_get_user_page(struct mm_struct *mm, unsigned long addr, un
 static inline long wf_get_user_page_retry(struct mm_struct *mm, unsigned long addr,
 					  unsigned int flags, struct page **page, int *locked)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
-	return get_user_pages_remote(mm, addr, 1, flags, page, locked);
-#else
+#if WF_HAS_GUP_VMAS
 	return get_user_pages_remote(mm, addr, 1, flags, page, NULL, locked);
+#else
+	return get_user_pages_remote(mm, addr, 1, flags, page, locked);
+#endif
+}
+
+/*
+ * May reclaim have changed entries of this mm whose flush it has put off? Where the kernel keeps a
+ * flag, it stays set for longer than that.
+ */
+static inline bool wf_flush_is_batched(struct mm_struct *mm)
+{
+#ifdef CONFIG_ARCH_WANT_BATCHED_UNMAP_TLB_FLUSH
+	if (__same_type(mm->tlb_flush_batched, atomic_t)) {
+		/* Generations asked for and done, in halves of one word. */
+		int batch = atomic_read((atomic_t *)&mm->tlb_flush_batched);
+
+		return (batch & 0x7fff) != (batch >> 16);
+	}
+	return READ_ONCE(*(bool *)&mm->tlb_flush_batched);
+#else
+	return false;
 #endif
 }
 
 /* A processor in lazy mode takes the kernel's own page tables. */
 static inline void wf_leave_mm(void)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
-	leave_mm();
-#else
+#if WF_HAS_LEAVE_MM_CPU
 	leave_mm(smp_processor_id());
+#else
+	leave_mm();
 #endif
 }
 
 static inline void wf_vm_flags_set(struct vm_area_struct *vma, unsigned long set,
 				   unsigned long clear)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#if WF_HAS_VM_FLAGS_MOD
 	vm_flags_mod(vma, set, clear);
 #else
 	vma->vm_flags = (vma->vm_flags | set) & ~clear;
@@ -73,6 +147,8 @@ static inline void wf_vm_flags_set(struct vm_area_struct *vma, unsigned long set
 
 #if defined(CONFIG_PAGE_TABLE_ISOLATION) || defined(CONFIG_MITIGATION_PAGE_TABLE_ISOLATION)
 #define WF_HAVE_PTI	1
+#else
+#define WF_HAVE_PTI	0
 #endif
 
 #endif

@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/sched/mm.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "compat.h"
 #include "device.h"
@@ -377,7 +378,6 @@ static const struct file_operations wf_file_operations = {
 	.read = wf_read,
 	.poll = wf_poll,
 	.mmap = wf_mmap,
-	.llseek = no_llseek,
 };
 
 static struct miscdevice wf_device = {

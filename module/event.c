@@ -3,6 +3,7 @@
  * Events: each handle of a process has a queue of its own. A full queue drops what comes and says
  * how much when it has room again.
  */
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include "event.h"
 

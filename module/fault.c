@@ -9,6 +9,7 @@
 #include <linux/userfaultfd_k.h>
 #include "arch/x86/carrier.h"
 #include "arch/x86/entry.h"
+#include "compat.h"
 #include "fault.h"
 #include "hooks.h"
 #include "ksym.h"
@@ -166,7 +167,7 @@ int wf_fixup_user_fault(struct mm_struct *mm, unsigned long addr, unsigned int f
 
 /*
  * In place of handle_mm_fault(), for a fault of the processor in a thread of a view. Where the
- * kernel's handler gave the locks up (VM_FAULT_RETRY, VM_FAULT_COMPLETED), @vma is gone.
+ * kernel's handler gave the locks up (WF_FAULT_UNLOCKED), @vma is gone.
  */
 vm_fault_t wf_handle_mm_fault(struct vm_area_struct *vma, unsigned long addr, unsigned int flags,
 			      struct pt_regs *regs)
@@ -184,7 +185,7 @@ vm_fault_t wf_handle_mm_fault(struct vm_area_struct *vma, unsigned long addr, un
 	/* Who watches faults of this mapping is asked first, overlay or not. */
 	if (!wf_fault_has_overlay(view, page) || userfaultfd_armed(vma)) {
 		ret = handle_mm_fault(vma, addr, flags, regs);
-		done = ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED | VM_FAULT_ERROR);
+		done = ret & (WF_FAULT_UNLOCKED | VM_FAULT_ERROR);
 		if (!(ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
 			wf_fault_sync(view, page);
 	}

@@ -7,7 +7,6 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
-#include "compat.h"
 #include "hooks.h"
 #include "ksym.h"
 #include "overlay.h"
@@ -100,7 +99,7 @@ static int wf_fork_copy(struct wf_view *view, struct mm_struct *mm)
  * In place of copy_thread(), the last step of a fork that may sleep and fail without more to undo
  * than before: the child's address space is complete and nobody has seen the child yet.
  */
-int wf_copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
+int wf_copy_thread(WF_COPY_THREAD_PARAMETERS)
 {
 	struct wf_thread *parent = wf_thread_of(current);
 	struct wf_call call;
@@ -109,7 +108,7 @@ int wf_copy_thread(struct task_struct *task, const struct kernel_clone_args *arg
 	wf_call_begin(&call, WF_HOOK_COPY_THREAD);
 	ret = wf_fork_copy(parent->view, task->mm);
 	if (!ret)
-		ret = wf_ksym(copy_thread)(task, args);
+		ret = wf_ksym(copy_thread)(WF_COPY_THREAD_ARGUMENTS);
 	wf_call_end(&call);
 	return ret;
 }

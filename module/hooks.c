@@ -16,7 +16,6 @@
 #include <linux/mutex.h>
 #include <linux/sched/task.h>
 #include <linux/workqueue.h>
-#include <uapi/asm-generic/mman-common.h>
 #include "arch/x86/carrier.h"
 #include "arch/x86/perf.h"
 #include "coherence.h"
@@ -140,7 +139,7 @@ static int wf_fixup_pre(struct kprobe *probe, struct pt_regs *regs)
 	return wf_redirect(regs, wf_fixup_user_fault);
 }
 
-#ifndef WF_HAVE_SECONDARY_TLBS
+#if WF_PROBE_FLUSH
 /* flush_tlb_mm_range(mm, start, end, shift, tables) */
 static int wf_flush_pre(struct kprobe *probe, struct pt_regs *regs)
 {
@@ -167,10 +166,10 @@ static int wf_copy_process_pre(struct kprobe *probe, struct pt_regs *regs)
 	return wf_redirect(regs, wf_copy_process);
 }
 
-/* copy_thread(task, args) */
+/* copy_thread(..., task, ...) */
 static int wf_copy_thread_pre(struct kprobe *probe, struct pt_regs *regs)
 {
-	struct task_struct *task = (struct task_struct *)regs->di;
+	struct task_struct *task = wf_copy_thread_task(regs);
 
 	if (!wf_thread_of(current) || !task->mm || task->mm == current->mm ||
 	    wf_call_is_own(WF_HOOK_COPY_THREAD))
@@ -263,10 +262,10 @@ static int wf_madvise_pre(struct kprobe *probe, struct pt_regs *regs)
 	return wf_redirect(regs, wf_do_madvise);
 }
 
-/* mprotect_fixup(tlb, vma, prev, start, end, flags) */
+/* mprotect_fixup(..., vma, prev, start, end, flags) */
 static int wf_mprotect_pre(struct kprobe *probe, struct pt_regs *regs)
 {
-	struct vm_area_struct *vma = (struct vm_area_struct *)regs->si;
+	struct vm_area_struct *vma = wf_mprotect_vma(regs);
 
 	if (!wf_hooked(vma->vm_mm) || wf_call_is_own(WF_HOOK_MPROTECT))
 		return 0;
@@ -327,7 +326,7 @@ static const struct {
 	{ "switch_mm_irqs_off", wf_switch_pre },
 	{ "handle_mm_fault", wf_fault_pre },
 	{ "fixup_user_fault", wf_fixup_pre },
-#ifndef WF_HAVE_SECONDARY_TLBS
+#if WF_PROBE_FLUSH
 	{ "flush_tlb_mm_range", wf_flush_pre },
 #endif
 	{ "copy_process", wf_copy_process_pre },

@@ -5,10 +5,27 @@
  */
 #define pr_fmt(fmt) "wfpatch: " fmt
 
+#include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <asm/cpufeature.h>
+#include <asm/mmu_context.h>
 #include "ksym.h"
+
+/* What the kernel's headers declare must be what we call. */
+#define WF_SAME(name)	static_assert(__same_type(name, wf_proto_##name), #name)
+WF_SAME(switch_mm_irqs_off);
+WF_SAME(mm_alloc);
+WF_SAME(access_remote_vm);
+WF_SAME(copy_thread);
+WF_SAME(exit_mm_release);
+WF_SAME(exec_mm_release);
+WF_SAME(do_madvise);
+WF_SAME(mprotect_fixup);
+WF_SAME(fixup_user_fault);
+WF_SAME(get_kprobe);
+WF_SAME(ftrace_location);
 
 unsigned long wf_proto_lookup(const char *name);
 DEFINE_STATIC_CALL_NULL(wf_lookup, wf_proto_lookup);

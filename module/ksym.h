@@ -9,9 +9,9 @@
 #include <linux/mm.h>
 #include <linux/sched/task.h>
 #include <linux/static_call.h>
+#include "compat.h"
 
 struct kprobe;
-struct mmu_gather;
 struct perf_event;
 
 /* X(return type, name, parameters): one line for each function */
@@ -25,14 +25,12 @@ struct perf_event;
 				  unsigned int flags))						\
 	X(struct task_struct *, copy_process, (struct pid *pid, int trace, int node,		\
 					       struct kernel_clone_args *args))			\
-	X(int, copy_thread, (struct task_struct *task, const struct kernel_clone_args *args))	\
+	X(int, copy_thread, (WF_COPY_THREAD_PARAMETERS))	\
 	X(void, exit_mm_release, (struct task_struct *task, struct mm_struct *mm))		\
 	X(void, exec_mm_release, (struct task_struct *task, struct mm_struct *mm))		\
 	X(int, do_madvise, (struct mm_struct *mm, unsigned long start, size_t len,		\
 			    int advice))							\
-	X(int, mprotect_fixup, (struct mmu_gather *tlb, struct vm_area_struct *vma,		\
-				struct vm_area_struct **prev, unsigned long start,		\
-				unsigned long end, unsigned long flags))		\
+	X(int, mprotect_fixup, (WF_MPROTECT_PARAMETERS))		\
 	X(int, fixup_user_fault, (struct mm_struct *mm, unsigned long addr,			\
 				  unsigned int flags, bool *unlocked))				\
 	X(struct kprobe *, get_kprobe, (void *addr))						\

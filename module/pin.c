@@ -9,7 +9,6 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "coherence.h"
-#include "compat.h"
 #include "hooks.h"
 #include "ksym.h"
 #include "limits.h"
@@ -305,9 +304,7 @@ static int wf_mprotect_copy(struct wf_process *p, unsigned long start, unsigned 
  * Pinned pages are copied before any store to them can be. Afterwards overlays are mapped anew with
  * the new protection; the notifier tells of a change only where the base has page tables.
  */
-int wf_mprotect_fixup(struct mmu_gather *tlb, struct vm_area_struct *vma,
-		      struct vm_area_struct **prev, unsigned long start, unsigned long end,
-		      unsigned long flags)
+int wf_mprotect_fixup(WF_MPROTECT_PARAMETERS)
 {
 	bool becomes_writable = flags & VM_WRITE && !(vma->vm_flags & VM_WRITE);
 	struct wf_process *p;
@@ -319,7 +316,7 @@ int wf_mprotect_fixup(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	if (p && becomes_writable && !wf_overlay_check(p, vma))
 		ret = wf_mprotect_copy(p, start, end);
 	if (!ret)
-		ret = wf_ksym(mprotect_fixup)(tlb, vma, prev, start, end, flags);
+		ret = wf_ksym(mprotect_fixup)(WF_MPROTECT_ARGUMENTS);
 	if (p) {
 		wf_overlay_unmap(p, start, end);
 		wf_process_put_later(p);

@@ -3,9 +3,8 @@
 #ifndef WF_PIN_H
 #define WF_PIN_H
 
+#include "compat.h"
 #include "view.h"
-
-struct mmu_gather;
 
 int wf_pin(struct wf_process *p, unsigned long start, unsigned long len);
 int wf_unpin(struct wf_process *p, unsigned long start, unsigned long len);
@@ -13,8 +12,6 @@ int wf_pins_fill(struct wf_view *view);
 void wf_pins_free(struct wf_process *p);
 
 int wf_do_madvise(struct mm_struct *mm, unsigned long start, size_t len, int advice);
-int wf_mprotect_fixup(struct mmu_gather *tlb, struct vm_area_struct *vma,
-		      struct vm_area_struct **prev, unsigned long start, unsigned long end,
-		      unsigned long flags);
+int wf_mprotect_fixup(WF_MPROTECT_PARAMETERS);
 
 #endif

@@ -89,7 +89,6 @@ void wf_process_free(struct wf_process *p)
 struct wf_process *wf_process_open(void)
 {
 	struct mm_struct *mm = current->mm;
-	struct mmu_notifier *notifier;
 	struct wf_process *p;
 
 	mutex_lock(&wf_processes_mutex);
@@ -97,12 +96,9 @@ struct wf_process *wf_process_open(void)
 	if (p)
 		goto out;
 
-	notifier = mmu_notifier_get(&wf_notifier_ops, mm);
-	if (IS_ERR(notifier)) {
-		p = ERR_CAST(notifier);
+	p = wf_coherence_begin(mm);
+	if (IS_ERR(p))
 		goto out;
-	}
-	p = container_of(notifier, struct wf_process, notifier);
 	p->mm = mm;
 	hash_add_rcu(wf_processes, &p->node, (unsigned long)mm);
 	wf_debug_add(p);
@@ -126,7 +122,7 @@ void wf_process_put(struct wf_process *p)
 	wf_debug_remove(p);
 	wf_pins_free(p);
 	irq_work_sync(&p->lost_work);
-	mmu_notifier_put(&p->notifier);
+	wf_coherence_end(p);
 	mutex_unlock(&wf_processes_mutex);
 	module_put(THIS_MODULE);
 }

@@ -23,6 +23,7 @@ struct wfpatch_status;
 
 struct wf_process {
 	struct mmu_notifier notifier;
+	struct mmu_notifier *range_notifier;	/* NULL if one does for all; see coherence.c */
 	struct mm_struct *mm;		/* kept by the notifier */
 	struct hlist_node node;		/* in the table of processes, RCU */
 	refcount_t refs;		/* handles, views */

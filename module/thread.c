@@ -11,7 +11,7 @@
 
 #include <linux/hashtable.h>
 #include <linux/irq_work.h>
-#include <linux/sched.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include "arch/x86/carrier.h"
 #include "coherence.h"

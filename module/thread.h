@@ -7,6 +7,7 @@
 #define WF_THREAD_H
 
 #include <linux/preempt.h>
+#include "compat.h"
 #include "view.h"
 
 struct wf_thread {
@@ -30,6 +31,6 @@ struct mm_struct *wf_thread_carrier(struct task_struct *task);
 
 struct task_struct *wf_copy_process(struct pid *pid, int trace, int node,
 				    struct kernel_clone_args *args);
-int wf_copy_thread(struct task_struct *task, const struct kernel_clone_args *args);
+int wf_copy_thread(WF_COPY_THREAD_PARAMETERS);
 
 #endif

@@ -47,7 +47,7 @@ struct mm_struct *wf_carrier_create(struct mm_struct *mm, struct wf_pgtable *pgt
 	pgtable->base = (u64 *)mm->pgd;
 	pgtable->view = (u64 *)carrier->pgd;
 	pgtable->levels = pgtable_l5_enabled() ? 5 : 4;
-#ifdef WF_HAVE_PTI
+#if WF_HAVE_PTI
 	if (boot_cpu_has(X86_FEATURE_PTI)) {
 		pgtable->base_user = (u64 *)kernel_to_user_pgdp(mm->pgd);
 		pgtable->view_user = (u64 *)kernel_to_user_pgdp(carrier->pgd);
