@@ -250,6 +250,8 @@ void wf_coherence_end(struct wf_process *p)
 	mmu_notifier_put(&p->notifier);
 }
 
+#define WF_LOST_INTERVAL	(HZ / 10)
+
 static void wf_lost_work(struct irq_work *work)
 {
 	struct wf_process *p = container_of(work, struct wf_process, lost_work);
@@ -267,12 +269,20 @@ static void wf_lost_work(struct irq_work *work)
 void wf_coherence_lost_init(struct wf_process *p)
 {
 	init_irq_work(&p->lost_work, wf_lost_work);
+	p->lost_next = jiffies;
 }
 
-/* A thread ran on other tables than its view's, which were then loaded. */
+/*
+ * A thread ran on other tables than its view's, which were then loaded. Told of now and then only:
+ * where telling takes a switch to another thread and back (PREEMPT_RT), the thread would otherwise
+ * get no further. Raw atomic.
+ */
 void wf_coherence_lost(struct wf_process *p, struct task_struct *task, u32 view)
 {
 	wf_count(p, hooks_lost);
+	if (time_before(jiffies, READ_ONCE(p->lost_next)))
+		return;
+	WRITE_ONCE(p->lost_next, jiffies + WF_LOST_INTERVAL);
 	WRITE_ONCE(p->lost_tid, task_pid_vnr(task));
 	WRITE_ONCE(p->lost_view, view);
 	irq_work_queue(&p->lost_work);

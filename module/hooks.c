@@ -408,7 +408,7 @@ static int wf_hooks_arm(void)
 		};
 		ret = wf_hook_is_taken(i) ? -EBUSY : register_kprobe(&wf_probes[i]);
 		if (ret) {
-			pr_err("cannot probe %s: error %d; is it probed or redirected by someone else (perf, bpf, livepatch)?\n",
+			pr_err_ratelimited("cannot probe %s: error %d; is it probed or redirected by someone else (perf, bpf, livepatch)?\n",
 			       wf_hook_table[i].symbol, ret);
 			wf_hooks_unregister(i);
 			return -EIO;
@@ -417,7 +417,7 @@ static int wf_hooks_arm(void)
 	preempt_notifier_inc();
 	wf_hooks_on = true;
 	if (!wf_hooks_armed()) {
-		pr_err("the probes do not work: they are disabled (see kprobes/enabled in debugfs and the sysctl kernel.ftrace_enabled)\n");
+		pr_err_ratelimited("the probes do not work: they are disabled (see kprobes/enabled in debugfs and the sysctl kernel.ftrace_enabled)\n");
 		wf_hooks_off();
 		return -EIO;
 	}
@@ -442,7 +442,11 @@ static void wf_hooks_idle(struct work_struct *work)
 
 static DECLARE_DELAYED_WORK(wf_hooks_work, wf_hooks_idle);
 
-/* The probes are armed until the matching wf_hooks_put(). Sleeps. */
+/*
+ * The probes are armed until the matching wf_hooks_put(). Every view holds such a reference, and
+ * nothing else does for longer than a request: nothing is hooked without a view (invariant 8).
+ * Sleeps.
+ */
 int wf_hooks_get(void)
 {
 	int ret = 0;

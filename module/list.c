@@ -8,9 +8,6 @@
 #include "list.h"
 #include "thread.h"
 
-/* Entries that are collected at most: the rest is counted only. */
-#define WF_LIST_MAX	65536U
-
 static int wf_list_copy(struct wfpatch_list *list, const void *entries, size_t size, u32 total)
 {
 	list->nr = min(list->nr, total);
@@ -87,7 +84,7 @@ int wf_list_threads(struct wf_process *p, struct wfpatch_list *list)
 	u32 room, total = 0;
 	int ret;
 
-	room = min(list->nr, WF_LIST_MAX);
+	room = min(list->nr, WF_MAX_LIST);
 	infos = kvcalloc(room + 1, sizeof(*infos), GFP_KERNEL_ACCOUNT);
 	if (!infos)
 		return -ENOMEM;

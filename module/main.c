@@ -47,7 +47,7 @@ out_views:
 	return ret;
 }
 
-/* No handle and no view is left: both hold the module. */
+/* No handle and no view is left: both hold the module, through their process (invariant 7). */
 static void __exit wf_exit(void)
 {
 	wf_device_exit();

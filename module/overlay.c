@@ -230,8 +230,12 @@ static int wf_update_fill(struct wf_view *view, struct wf_update *update)
 	return 0;
 }
 
-/* Take back what wf_overlay_update() did to the first @n pages: no node stays that it made. */
-static void wf_update_undo(struct wf_view *view, struct wf_update *updates, unsigned long n)
+/*
+ * Take back what wf_overlay_update() did to the first @n pages: no node stays that it made. Of one
+ * that is @left_out nothing stays where it was to be made afresh: the view shows the base there.
+ */
+static void wf_update_undo(struct wf_view *view, struct wf_update *updates, unsigned long n,
+			   bool left_out)
 {
 	struct wf_process *p = view->process;
 	struct rb_node *list = NULL;
@@ -242,7 +246,7 @@ static void wf_update_undo(struct wf_view *view, struct wf_update *updates, unsi
 
 		raw_spin_lock_irqsave(&p->lock, flags);
 		overlay = wf_overlay_find(view, updates[i].addr);
-		if (overlay && !overlay->page) {
+		if (overlay && (!overlay->page || (left_out && updates[i].fresh))) {
 			wf_overlay_remove(view, overlay);
 			overlay->node.rb_left = list;
 			list = &overlay->node;
@@ -250,6 +254,15 @@ static void wf_update_undo(struct wf_view *view, struct wf_update *updates, unsi
 		raw_spin_unlock_irqrestore(&p->lock, flags);
 	}
 	wf_overlay_free_list(p, list);
+}
+
+/*
+ * Is there nothing to copy? Behind the end of a file, in a mapping that nobody may read, where a
+ * userfaultfd supplies pages, a page that the hardware lost. No memory is something else.
+ */
+static bool wf_update_may_lack(int error)
+{
+	return error == -EFAULT || error == -EAGAIN || error == -EHWPOISON;
 }
 
 /* Close every page of an update off, so that its content stands still. */
@@ -294,7 +307,7 @@ static int wf_update_block(struct wf_view *view, struct wf_update *updates, unsi
 	}
 	wf_overlay_free_tables(&pool);
 	if (ret)
-		wf_update_undo(view, updates, i);
+		wf_update_undo(view, updates, i, false);
 	return ret;
 }
 
@@ -330,8 +343,8 @@ static void wf_update_install(struct wf_view *view, struct wf_update *updates, u
  * Give the view pages of its own at the addresses of @updates: the content that it sees there now,
  * as changed by @change. All or none. Between closing the pages off and the end, a thread of the
  * view that uses one of them waits in its fault for the mutex; so no store is lost, and the pages
- * appear together. -EAGAIN: a userfaultfd must supply a page first. Mmap lock held for reading, mutex held; @change must not sleep for long and must
- * not touch user memory.
+ * appear together. -EAGAIN: a userfaultfd must supply a page first. Mmap lock and mutex held;
+ * @change must not sleep for long and must not touch user memory.
  */
 int wf_overlay_update(struct wf_view *view, struct wf_update *updates, unsigned long n,
 		      wf_update_fn change, void *data)
@@ -346,13 +359,13 @@ int wf_overlay_update(struct wf_view *view, struct wf_update *updates, unsigned 
 	wf_carrier_flush(view->carrier, 0, -1UL, true);
 	for (i = 0; i < n; i++) {
 		ret = wf_update_fill(view, &updates[i]);
-		if (ret && updates[i].optional) {
-			wf_update_undo(view, &updates[i], 1);
+		if (updates[i].optional && wf_update_may_lack(ret)) {
+			wf_update_undo(view, &updates[i], 1, true);
 			updates[i].left_out = true;
 			continue;
 		}
 		if (ret) {
-			wf_update_undo(view, updates, n);
+			wf_update_undo(view, updates, n, false);
 			goto flush;
 		}
 		if (change)

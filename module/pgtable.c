@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Derives a view's page tables from the base's (invariants 2 and 3 of the design).
+ * Derives a view's page tables from the base's (invariants 2 and 3 of the design). Invariant 1: the
+ * base's tables are read only, here and everywhere in the module; what it changes for a process in
+ * the base, it has the kernel do (access_remote_vm() in fork.c).
  *
  * A view's entry is one of three: an overlay leaf (WF_OVERLAY, nobody but overlay.c changes it), a
  * private table (WF_PRIVATE), or what the base's entry at its place says now: the same lower table,

@@ -13,6 +13,7 @@
 #include "debug.h"
 #include "pin.h"
 #include "process.h"
+#include "transition.h"
 #include "view.h"
 
 static DEFINE_HASHTABLE(wf_processes, 8);	/* by mm; wf_processes_mutex to write */
@@ -72,6 +73,7 @@ struct wf_process *wf_process_alloc(void)
 	INIT_LIST_HEAD(&p->files);
 	init_waitqueue_head(&p->wait);
 	INIT_WORK(&p->put_work, wf_process_put_work);
+	wf_transition_init(p);
 	wf_coherence_lost_init(p);
 	return p;
 }
@@ -85,27 +87,45 @@ void wf_process_free(struct wf_process *p)
 	kfree_rcu(p, rcu);
 }
 
-/* The process of the caller, with a reference. */
+/*
+ * Enter the process that wf_coherence_begin() gave, or take the one that somebody entered before.
+ * NULL if ours has come and gone in between: begin again.
+ */
+static struct wf_process *wf_process_enter(struct wf_process *p, struct mm_struct *mm)
+{
+	struct wf_process *found;
+
+	mutex_lock(&wf_processes_mutex);
+	found = wf_process_find_get(mm);
+	if (!found && !p->mm) {
+		p->mm = mm;
+		hash_add_rcu(wf_processes, &p->node, (unsigned long)mm);
+		wf_debug_add(p);
+		/* A handle keeps the module; views that outlive it must, too (invariant 7). */
+		__module_get(THIS_MODULE);
+		mutex_unlock(&wf_processes_mutex);
+		return p;
+	}
+	mutex_unlock(&wf_processes_mutex);
+	wf_coherence_end(p);
+	return found;
+}
+
+/*
+ * The process of the caller, with a reference. The caller's mmap lock may be long in coming, so
+ * wf_processes_mutex, which is everybody's, is not held meanwhile.
+ */
 struct wf_process *wf_process_open(void)
 {
 	struct mm_struct *mm = current->mm;
-	struct wf_process *p;
+	struct wf_process *p = wf_process_find_get(mm);
 
-	mutex_lock(&wf_processes_mutex);
-	p = wf_process_find_get(mm);
-	if (p)
-		goto out;
-
-	p = wf_coherence_begin(mm);
-	if (IS_ERR(p))
-		goto out;
-	p->mm = mm;
-	hash_add_rcu(wf_processes, &p->node, (unsigned long)mm);
-	wf_debug_add(p);
-	/* A handle keeps the module; views that outlive it must, too. */
-	__module_get(THIS_MODULE);
-out:
-	mutex_unlock(&wf_processes_mutex);
+	while (!p) {
+		p = wf_coherence_begin(mm);
+		if (!IS_ERR(p))
+			p = wf_process_enter(p, mm);
+		cond_resched();
+	}
 	return p;
 }
 

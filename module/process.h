@@ -2,8 +2,7 @@
 /*
  * A process that has views, or a handle with which it may have some.
  *
- * Lock order: mmap lock -> wf_process.mutex -> the kernel's page-table locks -> wf_process.lock
- * (the view lock). wf_processes_mutex is taken before the mmap lock and with none of these held.
+ * The order of all locks is in docs/internals.md, "Locks".
  */
 #ifndef WF_PROCESS_H
 #define WF_PROCESS_H
@@ -44,6 +43,8 @@ struct wf_process {
 	u32 target;			/* lock: of the last transition */
 	bool in_transition;		/* lock */
 	unsigned int total;		/* lock: threads when last counted, for transition.c */
+	unsigned long recount_delay;	/* jiffies */
+	struct delayed_work recount;	/* while in transition; holds a reference when queued */
 
 	atomic_t nr_dying;		/* views that are retired and not freed yet */
 	wait_queue_head_t wait;		/* for that to become 0 */
@@ -54,6 +55,7 @@ struct wf_process {
 	struct page *status_page;
 	struct wfpatch_status *status;	/* lock to write */
 	struct irq_work lost_work;	/* tells of probes that were disabled; see coherence.c */
+	unsigned long lost_next;	/* jiffies: when it may tell again */
 	pid_t lost_tid;
 	u32 lost_view;
 	struct wf_counters counters;

@@ -20,6 +20,7 @@
 #include "trace.h"
 #include "transition.h"
 #include "view.h"
+#include "wfpatch.h"
 
 static struct workqueue_struct *wf_workqueue;
 
@@ -53,6 +54,12 @@ void wf_view_exit(void)
 void wf_queue_work(struct work_struct *work)
 {
 	queue_work(wf_workqueue, work);
+}
+
+/* The same for later; returns whether it was queued already. Who queues it keeps the module. */
+bool wf_queue_delayed_work(struct delayed_work *work, unsigned long delay)
+{
+	return mod_delayed_work(wf_workqueue, work, delay);
 }
 
 /* A view by its id, deleted ones excluded. Under RCU, the mutex or the view lock. */
@@ -207,7 +214,7 @@ static int wf_view_make(struct wf_process *p, u32 parent_id, u32 *id)
 		if (!parent)
 			return -ENOENT;
 	}
-	if (p->nr_views >= WF_MAX_VIEWS || p->nr_live >= 2 * WF_MAX_VIEWS || p->last_id == U32_MAX)
+	if (p->nr_views >= WF_MAX_VIEWS || p->nr_live >= WF_MAX_LIVE || p->last_id == U32_MAX)
 		return -ENOSPC;
 	ret = wf_arch_process_check(p->mm);
 	if (ret)
@@ -222,6 +229,7 @@ static int wf_view_make(struct wf_process *p, u32 parent_id, u32 *id)
 	wf_hooks_get_again();
 	wf_view_list(view);
 	/* A descriptor table that came while the view was not to be seen yet. */
+	wf_arch_process_settle(p->mm);
 	ret = wf_arch_process_check(p->mm);
 	if (!ret && parent)
 		ret = wf_overlay_share(parent, view);
@@ -268,6 +276,11 @@ static void wf_view_unpublish(struct wf_view *view)
 	view->deleted = true;
 	p->nr_views--;
 	WRITE_ONCE(p->status->nr_views, p->nr_views);
+	/* Who asks where the process is going must not be told of a view that is gone. */
+	if (p->target == view->id) {
+		p->target = WFPATCH_BASE_VIEW;
+		WRITE_ONCE(p->status->target, WFPATCH_BASE_VIEW);
+	}
 	retire = !view->nr_threads && !view->retired;
 	if (retire) {
 		view->retired = true;
@@ -306,6 +319,7 @@ void wf_view_delete_all(struct wf_process *p)
 	unsigned long id;
 
 	lockdep_assert_held(&p->mutex);
+	wf_transition_stop(p);
 	xa_for_each(&p->views, id, view)
 		wf_view_unpublish(view);
 }

@@ -31,6 +31,7 @@ int wf_view_init(void);
 void wf_view_exit(void);
 void wf_view_wait(struct wf_process *p);
 void wf_queue_work(struct work_struct *work);
+bool wf_queue_delayed_work(struct delayed_work *work, unsigned long delay);
 
 int wf_view_create(struct wf_process *p, u32 parent, u32 *id);
 int wf_view_delete(struct wf_process *p, u32 id);

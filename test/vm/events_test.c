@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "view.h"
@@ -380,6 +382,7 @@ TEST(a_later_transition_takes_the_place_of_an_earlier_one)
 
 TEST(the_target_of_a_transition_cannot_be_deleted_before_its_end)
 {
+	const volatile struct wfpatch_status *status = map_status();
 	struct wfpatch_view_info info;
 	uint32_t a = new_view(0), b = new_view(0);
 
@@ -393,6 +396,8 @@ TEST(the_target_of_a_transition_cannot_be_deleted_before_its_end)
 	enter(a);
 	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, a);
 	delete_view(a);
+	/* Nor is it where threads are to go any more. */
+	CHECK_EQ(status->target, 0);
 	enter(0);
 	/* In either order. */
 	CHECK_EQ(next_event(device, WFPATCH_EVENT_FREED).view +
@@ -405,6 +410,45 @@ struct pool {
 	unsigned int stop;
 	unsigned int wrong;
 };
+
+static pid_t spawn_program(void)
+{
+	char *argv[] = { "true", NULL };
+	pid_t pid = vfork();
+
+	if (!pid) {
+		execv("/bin/true", argv);
+		_exit(1);
+	}
+	return CHECK_LIBC(pid);
+}
+
+/* Keeps the lock of the address space busy, for which exec has to wait half-way. */
+static void *forking_thread(void *arg)
+{
+	struct pool *pool = arg;
+	const size_t size = 64 << 20;
+	char *memory = CHECK_LIBC(mmap(NULL, size, PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	uint32_t seen = 1;
+	int status;
+	pid_t pid;
+
+	madvise(memory, size, MADV_NOHUGEPAGE);
+	memset(memory, 1, size);
+	while (!LOAD(pool->stop)) {
+		pid = CHECK_LIBC(fork());
+		if (!pid)
+			_exit(0);
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		if (__atomic_load_n(&pool->status->seq, __ATOMIC_ACQUIRE) != seen) {
+			seen = LOAD(pool->status->seq);
+			try_migrate(device, LOAD(pool->status->target), NULL);
+		}
+	}
+	munmap(memory, size);
+	return NULL;
+}
 
 /* What a program with explicit points of quiescence does. */
 static void *pool_worker(void *arg)
@@ -428,23 +472,33 @@ static void *pool_worker(void *arg)
 	return NULL;
 }
 
-TEST(busy_threads_follow_many_transitions_in_a_row)
+static void follow_transitions(bool spawn)
 {
 	enum { NR = 4, ROUNDS = 20 };
 	struct pool pool = { .status = (void *)(uintptr_t)map_status(), .code = make_code(0) };
-	pthread_t threads[NR];
+	pthread_t threads[NR], forker;
 	uint32_t old = 0, view;
-	int i;
+	int i, status;
+	pid_t pid = 0;
 
 	for (i = 0; i < NR; i++)
 		start_thread(&threads[i], pool_worker, &pool);
+	if (spawn)
+		start_thread(&forker, forking_thread, &pool);
 	for (i = 0; i < ROUNDS; i++) {
 		view = new_view(old);
 		patch_code(view, pool.code, (int)view);
 		CHECK_OK(try_transition(device, view));
+		if (spawn) {
+			/* The last one to come starts a program before it does. */
+			WAIT_FOR(LOAD(pool.status->pending) == 1);
+			pid = spawn_program();
+		}
 		enter(view);
 		CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, view);
-		CHECK_EQ(view_threads(view), NR + 1);
+		CHECK_EQ(view_threads(view), NR + 1 + spawn);
+		if (spawn)
+			CHECK_EQ(waitpid(pid, &status, 0), pid);
 		CHECK_EQ(pool.code(), view);
 		if (old)
 			delete_view(old);
@@ -456,5 +510,18 @@ TEST(busy_threads_follow_many_transitions_in_a_row)
 	STORE(pool.stop, 1);
 	for (i = 0; i < NR; i++)
 		join_thread(threads[i]);
+	if (spawn)
+		join_thread(forker);
 	CHECK_EQ(pool.wrong, 0);
+}
+
+TEST(busy_threads_follow_many_transitions_in_a_row)
+{
+	follow_transitions(false);
+}
+
+/* A task that calls exec is on its way elsewhere for a while after it let its creator go on. */
+TEST(a_transition_is_done_though_a_program_was_just_started)
+{
+	follow_transitions(true);
 }

@@ -337,6 +337,25 @@ TEST(dontneed_on_pinned_memory_gives_every_view_zeroes_of_its_own)
 	CHECK_EQ(LOAD(data[1]), 11);
 }
 
+TEST(dontneed_on_pinned_memory_leaves_no_old_content_where_there_is_nothing_to_copy)
+{
+	int fd = CHECK_LIBC(memfd_create("file", 0));
+	uint32_t view;
+	long *data;
+
+	CHECK_LIBC(ftruncate(fd, PAGE));
+	data = CHECK_LIBC(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
+	data[0] = 1;
+	pin(data, PAGE);
+	view = new_view(0);
+	CHECK_EQ(get_long(view, data), 1);
+	CHECK_LIBC(ftruncate(fd, 0));
+	CHECK_EQ(madvise(data, PAGE, MADV_DONTNEED), 0);
+	CHECK_EQ(view_overlays(view), 0);
+	CHECK_LIBC(ftruncate(fd, PAGE));
+	CHECK_EQ(get_long(view, data), 0);
+}
+
 struct counting {
 	uint32_t view;
 	long *page;

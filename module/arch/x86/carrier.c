@@ -37,6 +37,15 @@ int wf_arch_process_check(struct mm_struct *mm)
 	return 0;
 }
 
+/* Wait for who began to write a descriptor table before it would have been refused. Sleeps. */
+void wf_arch_process_settle(struct mm_struct *mm)
+{
+#ifdef CONFIG_MODIFY_LDT_SYSCALL
+	down_write(&mm->context.ldt_usr_sem);
+	up_write(&mm->context.ldt_usr_sem);
+#endif
+}
+
 /* Make a carrier for a view of @mm and describe its empty tables in @pgtable. */
 struct mm_struct *wf_carrier_create(struct mm_struct *mm, struct wf_pgtable *pgtable)
 {
