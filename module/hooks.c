@@ -23,6 +23,7 @@
 #include "fault.h"
 #include "hooks.h"
 #include "ksym.h"
+#include "madvise.h"
 #include "pin.h"
 #include "thread.h"
 #include "transition.h"
@@ -246,20 +247,49 @@ static int wf_exec_pre(struct kprobe *probe, struct pt_regs *regs)
 /* do_madvise(mm, start, len, advice) */
 static int wf_madvise_pre(struct kprobe *probe, struct pt_regs *regs)
 {
-	int advice = regs->cx;
-
-	switch (advice) {
-	case MADV_DONTNEED:
-	case MADV_DONTNEED_LOCKED:
-	case MADV_COLD:
-	case MADV_PAGEOUT:
-		break;
-	default:
-		return 0;
-	}
-	if (!wf_hooked((struct mm_struct *)regs->di) || wf_call_is_own(WF_HOOK_MADVISE))
+	if (!wf_madvise_wanted(regs->cx) || !wf_hooked((struct mm_struct *)regs->di) ||
+	    wf_call_is_own(WF_HOOK_MADVISE))
 		return 0;
 	return wf_redirect(regs, wf_do_madvise);
+}
+
+/* madvise(start, len, advice) and process_madvise(pidfd, ranges, nr, advice, flags) */
+static int wf_sys_madvise_pre(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct pt_regs *args = (const struct pt_regs *)regs->di;
+
+	if (!wf_madvise_wanted(args->dx) || !wf_hooked(current->mm))
+		return 0;
+	return wf_redirect(regs, wf_sys_madvise);
+}
+
+static int wf_sys_madvise32_pre(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct pt_regs *args = (const struct pt_regs *)regs->di;
+
+	if (!wf_madvise_wanted(args->dx) || !wf_hooked(current->mm))
+		return 0;
+	return wf_redirect(regs, wf_sys_madvise32);
+}
+
+static int wf_process_madvise_pre(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct pt_regs *args = (const struct pt_regs *)regs->di;
+
+	if (!wf_madvise_drops(args->r10) || !wf_hooked(current->mm) ||
+	    wf_call_is_own(WF_HOOK_PROCESS_MADVISE))
+		return 0;
+	return wf_redirect(regs, wf_sys_process_madvise);
+}
+
+static int wf_process_madvise32_pre(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct pt_regs *args = (const struct pt_regs *)regs->di;
+
+	if (!wf_madvise_drops(args->si) || !wf_hooked(current->mm) ||
+	    wf_call_is_own(WF_HOOK_PROCESS_MADVISE))
+		return 0;
+	return wf_redirect(regs, wf_sys_process_madvise32);
 }
 
 /* mprotect_fixup(..., vma, prev, start, end, flags) */
@@ -334,6 +364,10 @@ static const struct {
 	{ "exit_mm_release", wf_exit_pre },
 	{ "exec_mm_release", wf_exec_pre },
 	{ "do_madvise", wf_madvise_pre },
+	{ "__x64_sys_madvise", wf_sys_madvise_pre },
+	{ "__ia32_sys_madvise", wf_sys_madvise32_pre, true },
+	{ "__x64_sys_process_madvise", wf_process_madvise_pre, true },
+	{ "__ia32_sys_process_madvise", wf_process_madvise32_pre, true },
 	{ "mprotect_fixup", wf_mprotect_pre },
 	{ "__x64_sys_modify_ldt", wf_ldt_pre, true },
 	{ "__ia32_sys_modify_ldt", wf_ldt32_pre, true },

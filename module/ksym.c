@@ -32,6 +32,7 @@ DEFINE_STATIC_CALL_NULL(wf_lookup, wf_proto_lookup);
 
 #define WF_KSYM_DEFINE(type, name, parameters) DEFINE_STATIC_CALL_NULL(wf_##name, wf_proto_##name);
 WF_KSYMS(WF_KSYM_DEFINE)
+WF_KSYMS_OPTIONAL(WF_KSYM_DEFINE)
 
 unsigned long wf_ksym_address(const char *name)
 {
@@ -70,6 +71,14 @@ static int wf_ksym_find_lookup(void)
 		static_call_update(wf_##name, target);					\
 	} while (0);
 
+#define WF_KSYM_TRY(type, name, parameters)						\
+	do {										\
+		type (*target)parameters = (void *)wf_ksym_address(#name);		\
+											\
+		if (target)								\
+			static_call_update(wf_##name, target);				\
+	} while (0);
+
 int wf_ksym_init(void)
 {
 	int ret = wf_ksym_find_lookup();
@@ -77,5 +86,6 @@ int wf_ksym_init(void)
 	if (ret)
 		return ret;
 	WF_KSYMS(WF_KSYM_FIND)
+	WF_KSYMS_OPTIONAL(WF_KSYM_TRY)
 	return 0;
 }

@@ -13,6 +13,7 @@
 
 struct kprobe;
 struct perf_event;
+struct pt_regs;
 
 /* X(return type, name, parameters): one line for each function */
 #define WF_KSYMS(X)										\
@@ -35,7 +36,12 @@ struct perf_event;
 				  unsigned int flags, bool *unlocked))				\
 	X(struct kprobe *, get_kprobe, (void *addr))						\
 	X(unsigned long, ftrace_location, (unsigned long ip))					\
-	X(void, cr4_update_pce, (void *unused))							\
+	X(void, cr4_update_pce, (void *unused))
+
+/* Those that only a probe on the function itself leads to: not called where there is none. */
+#define WF_KSYMS_OPTIONAL(X)									\
+	X(long, __x64_sys_process_madvise, (const struct pt_regs *regs))			\
+	X(long, __ia32_sys_process_madvise, (const struct pt_regs *regs))			\
 	X(void, x86_pmu_event_mapped, (struct perf_event *event, struct mm_struct *mm))		\
 	X(void, x86_pmu_event_unmapped, (struct perf_event *event, struct mm_struct *mm))
 
@@ -43,6 +49,7 @@ struct perf_event;
 	type wf_proto_##name parameters;		\
 	DECLARE_STATIC_CALL(wf_##name, wf_proto_##name);
 WF_KSYMS(WF_KSYM_DECLARE)
+WF_KSYMS_OPTIONAL(WF_KSYM_DECLARE)
 #undef WF_KSYM_DECLARE
 
 /* Call the kernel's function @name. */

@@ -5,7 +5,6 @@
  * pinned, when a view is created, and when a mapping that could not be written becomes writable.
  */
 #include <linux/mm.h>
-#include <linux/mman.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "coherence.h"
@@ -325,8 +324,11 @@ int wf_mprotect_fixup(WF_MPROTECT_PARAMETERS)
 	return ret;
 }
 
-/* Views show what the base has in [start, end) of one writable mapping. */
-static void wf_madvise_mapping(struct wf_view *view, unsigned long start, unsigned long end)
+/*
+ * A view shows what the base has now in [start, end) of one writable mapping: pinned pages become
+ * copies of it, others go. Mmap lock and mutex held.
+ */
+void wf_pin_refresh(struct wf_view *view, unsigned long start, unsigned long end)
 {
 	struct wf_process *p = view->process;
 
@@ -345,71 +347,4 @@ static void wf_madvise_mapping(struct wf_view *view, unsigned long start, unsign
 			wf_overlay_forget(view, start, to);
 		start = to;
 	}
-}
-
-/*
- * After MADV_DONTNEED overlays of writable mappings go; pinned ones cannot, they become what the
- * base is now, zeroes or the file's content. In a mapping that cannot be written an overlay is
- * patched code, and stays. The kernel does not go on behind a mapping with a flag of @stop.
- */
-static void wf_madvise_view(struct wf_view *view, unsigned long start, unsigned long end,
-			    unsigned long stop)
-{
-	struct vm_area_struct *vma;
-
-	for (; start < end; start = vma->vm_end) {
-		vma = find_vma_intersection(view->process->mm, start, end);
-		if (!vma || vma->vm_flags & stop)
-			return;
-		if (vma->vm_flags & VM_WRITE && !wf_overlay_check(view->process, vma))
-			wf_madvise_mapping(view, max(start, vma->vm_start), min(end, vma->vm_end));
-	}
-}
-
-/* After MADV_DONTNEED or its like. */
-static void wf_madvise_drop(struct wf_process *p, unsigned long start, unsigned long end,
-			    int advice)
-{
-	unsigned long stop = VM_PFNMAP | (advice == MADV_DONTNEED ? VM_LOCKED : 0);
-	struct wf_view *view;
-
-	mmap_read_lock(p->mm);
-	mutex_lock(&p->mutex);
-	list_for_each_entry(view, &p->list, list)
-		if (!view->retired)
-			wf_madvise_view(view, start, end, stop);
-	mutex_unlock(&p->mutex);
-	mmap_read_unlock(p->mm);
-}
-
-/* Before MADV_COLD or MADV_PAGEOUT: the kernel does this to the base's entries, and asks for ours. */
-static void wf_madvise_age(struct wf_process *p, unsigned long start, unsigned long end)
-{
-	for (; start < end && !fatal_signal_pending(current); start += min(end - start, PMD_SIZE)) {
-		wf_young(p, start, start + min(end - start, PMD_SIZE), true);
-		cond_resched();
-	}
-}
-
-/* In place of do_madvise(), for the advices above in a process with views. */
-int wf_do_madvise(struct mm_struct *mm, unsigned long start, size_t len, int advice)
-{
-	unsigned long from = untagged_addr(start), end = from + PAGE_ALIGN(len);
-	bool drop = advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED;
-	struct wf_process *p = NULL;
-	struct wf_call call;
-	int ret;
-
-	wf_call_begin(&call, WF_HOOK_MADVISE);
-	if (PAGE_ALIGNED(from) && from < end && end <= TASK_SIZE_MAX)
-		p = wf_process_find_get(mm);
-	if (p && !drop)
-		wf_madvise_age(p, from, end);
-	ret = wf_ksym(do_madvise)(mm, start, len, advice);
-	if (p && drop)
-		wf_madvise_drop(p, from, end, advice);
-	if (p)
-		wf_process_put(p);
-	wf_call_end(&call);
-	return ret;
 }

@@ -11,7 +11,7 @@ int wf_unpin(struct wf_process *p, unsigned long start, unsigned long len);
 int wf_pins_fill(struct wf_view *view);
 void wf_pins_free(struct wf_process *p);
 
-int wf_do_madvise(struct mm_struct *mm, unsigned long start, size_t len, int advice);
+void wf_pin_refresh(struct wf_view *view, unsigned long start, unsigned long end);
 int wf_mprotect_fixup(WF_MPROTECT_PARAMETERS);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "view.h"
@@ -308,6 +309,28 @@ TEST(dontneed_drops_what_views_have_in_writable_memory)
 	CHECK_EQ(view_overlays(view), 0);
 	enter(0);
 	CHECK_EQ(LOAD(*page_of(data, 1)), 0);
+}
+
+/* From Linux 6.13 on a process may give any advice to itself in this way, too. */
+TEST(dontneed_by_process_madvise_drops_the_same)
+{
+	uint32_t view = new_view(0);
+	long *data = overlaid(view, 6);
+	struct iovec ranges[] = { { page_of(data, 1), PAGE }, { page_of(data, 3), 2 * PAGE } };
+	int self = CHECK_LIBC(syscall(SYS_pidfd_open, getpid(), 0));
+	long ret;
+
+	put_long(view, page_of(data, 4), 78);
+	put_long(view, page_of(data, 5), 79);
+	enter(view);
+	ret = syscall(SYS_process_madvise, self, ranges, 2, MADV_DONTNEED, 0);
+	if (ret == -1 && (errno == EINVAL || errno == EPERM))
+		skip_test("the kernel drops no pages for process_madvise()");
+	CHECK_EQ(ret, 3 * PAGE);
+	CHECK_EQ(LOAD(*page_of(data, 1)), 0);
+	CHECK_EQ(LOAD(*page_of(data, 4)), 0);
+	CHECK_EQ(LOAD(*page_of(data, 5)), 79);
+	CHECK_EQ(view_overlays(view), 1);
 }
 
 TEST(dontneed_leaves_patched_code)

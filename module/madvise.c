@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * madvise() on memory of a process with views. Its effects on pages go through the base and the
+ * notifier like any others; what only the advice tells is seen here.
+ *
+ * Probed is do_madvise(), for io_uring and for process_madvise() where that goes through it, and
+ * the system calls, into which compilers copy do_madvise() or its beginning.
+ */
+#include <linux/compat.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+#include "coherence.h"
+#include "compat.h"
+#include "hooks.h"
+#include "ksym.h"
+#include "madvise.h"
+#include "overlay.h"
+#include "pin.h"
+
+/* Is there anything to do for views? */
+bool wf_madvise_wanted(int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool wf_madvise_drops(int advice)
+{
+	return advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED;
+}
+
+/*
+ * After MADV_DONTNEED overlays of writable mappings go; pinned ones cannot, they become what the
+ * base is now, zeroes or the file's content. In a mapping that cannot be written an overlay is
+ * patched code, and stays. The kernel does not go on behind a mapping with a flag of @stop.
+ */
+static void wf_madvise_view(struct wf_view *view, unsigned long start, unsigned long end,
+			    unsigned long stop)
+{
+	struct vm_area_struct *vma;
+
+	for (; start < end; start = vma->vm_end) {
+		vma = find_vma_intersection(view->process->mm, start, end);
+		if (!vma || vma->vm_flags & stop)
+			return;
+		if (vma->vm_flags & VM_WRITE && !wf_overlay_check(view->process, vma))
+			wf_pin_refresh(view, max(start, vma->vm_start), min(end, vma->vm_end));
+	}
+}
+
+/* After MADV_DONTNEED or its like. */
+static void wf_madvise_drop(struct wf_process *p, unsigned long start, unsigned long end,
+			    int advice)
+{
+	unsigned long stop = VM_PFNMAP | (advice == MADV_DONTNEED ? VM_LOCKED : 0);
+	struct wf_view *view;
+
+	mmap_read_lock(p->mm);
+	mutex_lock(&p->mutex);
+	list_for_each_entry(view, &p->list, list)
+		if (!view->retired)
+			wf_madvise_view(view, start, end, stop);
+	mutex_unlock(&p->mutex);
+	mmap_read_unlock(p->mm);
+}
+
+/* Before MADV_COLD or MADV_PAGEOUT: the kernel does this to the base's entries, and asks for ours. */
+static void wf_madvise_age(struct wf_process *p, unsigned long start, unsigned long end)
+{
+	for (; start < end && !fatal_signal_pending(current); start += min(end - start, PMD_SIZE)) {
+		wf_young(p, start, start + min(end - start, PMD_SIZE), true);
+		cond_resched();
+	}
+}
+
+/* In place of do_madvise(), for the advices above in a process with views. */
+int wf_do_madvise(struct mm_struct *mm, unsigned long start, size_t len, int advice)
+{
+	unsigned long from = untagged_addr(start), end = from + PAGE_ALIGN(len);
+	struct wf_process *p = NULL;
+	struct wf_call call;
+	int ret;
+
+	wf_call_begin(&call, WF_HOOK_MADVISE);
+	if (PAGE_ALIGNED(from) && from < end && end <= TASK_SIZE_MAX)
+		p = wf_process_find_get(mm);
+	if (p && !wf_madvise_drops(advice))
+		wf_madvise_age(p, from, end);
+	ret = wf_ksym(do_madvise)(mm, start, len, advice);
+	if (p && wf_madvise_drops(advice))
+		wf_madvise_drop(p, from, end, advice);
+	if (p)
+		wf_process_put(p);
+	wf_call_end(&call);
+	return ret;
+}
+
+/* In place of the system call, which does no more than this. */
+long wf_sys_madvise(const struct pt_regs *regs)
+{
+	return wf_do_madvise(current->mm, regs->di, regs->si, regs->dx);
+}
+
+/* The same for 32-bit callers. */
+long wf_sys_madvise32(const struct pt_regs *regs)
+{
+	return wf_do_madvise(current->mm, (u32)regs->bx, (u32)regs->cx, regs->dx);
+}
+
+/* One range of the caller's array for process_madvise(), false if it cannot be read. */
+static bool wf_madvise_range(const void __user *ranges, unsigned long i, bool narrow,
+			     struct iovec *range)
+{
+	if (narrow) {
+		struct compat_iovec small;
+
+		if (copy_from_user(&small, ranges + i * sizeof(small), sizeof(small)))
+			return false;
+		range->iov_base = compat_ptr(small.iov_base);
+		range->iov_len = small.iov_len;
+		return true;
+	}
+	return !copy_from_user(range, ranges + i * sizeof(*range), sizeof(*range));
+}
+
+/*
+ * After process_madvise() dropped @done bytes, which it does to the caller's own memory only. Who
+ * changes the array meanwhile does not know what was dropped, and neither do we.
+ */
+static void wf_madvise_ranges(const void __user *ranges, unsigned long nr, bool narrow, long done,
+			      int advice)
+{
+	struct wf_process *p = wf_process_find_get(current->mm);
+	struct iovec range;
+	unsigned long i;
+
+	for (i = 0; p && i < nr && done > 0; i++) {
+		unsigned long start, len;
+
+		if (!wf_madvise_range(ranges, i, narrow, &range))
+			break;
+		start = untagged_addr((unsigned long)range.iov_base);
+		len = min_t(unsigned long, range.iov_len, done);
+		done -= len;
+		if (PAGE_ALIGNED(start) && start < TASK_SIZE_MAX && len <= TASK_SIZE_MAX - start)
+			wf_madvise_drop(p, start, start + PAGE_ALIGN(len), advice);
+	}
+	if (p)
+		wf_process_put(p);
+}
+
+/* In place of the system call, for advices that drop pages; old kernels refuse them. */
+long wf_sys_process_madvise(const struct pt_regs *regs)
+{
+	struct wf_call call;
+	long ret;
+
+	wf_call_begin(&call, WF_HOOK_PROCESS_MADVISE);
+	ret = wf_ksym(__x64_sys_process_madvise)(regs);
+	wf_madvise_ranges((void __user *)regs->si, regs->dx, false, ret, regs->r10);
+	wf_call_end(&call);
+	return ret;
+}
+
+/* The same for 32-bit callers. */
+long wf_sys_process_madvise32(const struct pt_regs *regs)
+{
+	struct wf_call call;
+	long ret;
+
+	wf_call_begin(&call, WF_HOOK_PROCESS_MADVISE);
+	ret = wf_ksym(__ia32_sys_process_madvise)(regs);
+	wf_madvise_ranges(compat_ptr(regs->cx), regs->dx, true, ret, regs->si);
+	wf_call_end(&call);
+	return ret;
+}
