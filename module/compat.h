@@ -2,7 +2,7 @@
 /*
  * Every difference between kernels, as a feature macro or a function of one name. What headers can
  * tell is asked of them (module/probe/), because version numbers lie about kernels with backports;
- * no other file asks for a version or a probe's answer but for features that this one names.
+ * no other file asks for a version.
  */
 #ifndef WF_COMPAT_H
 #define WF_COMPAT_H
@@ -12,7 +12,15 @@
 #include <linux/mmu_notifier.h>
 #include <linux/sched/task.h>
 #include <linux/smp.h>
+#include <linux/version.h>
 #include <asm/mmu.h>
+
+/*
+ * The lines of kernels that the tests run on; see docs/kernels.md. On others the module works if
+ * what it looks for at load is there, and says that nobody has tried.
+ */
+#define WF_LINE(major, minor)	((LINUX_VERSION_CODE >> 8) == (KERNEL_VERSION(major, minor, 0) >> 8))
+#define WF_TESTED_KERNEL	(WF_LINE(5, 10) || WF_LINE(6, 1) || WF_LINE(6, 12) || WF_LINE(7, 2))
 
 #ifndef WF_HAS_SECONDARY_TLBS
 #error "the probes of module/probe did not run; build with the Kbuild file of this tree"

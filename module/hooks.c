@@ -276,7 +276,7 @@ static int wf_process_madvise_pre(struct kprobe *probe, struct pt_regs *regs)
 {
 	const struct pt_regs *args = (const struct pt_regs *)regs->di;
 
-	if (!wf_madvise_drops(args->r10) || !wf_hooked(current->mm) ||
+	if (!wf_madvise_wanted(args->r10) || !wf_hooked(current->mm) ||
 	    wf_call_is_own(WF_HOOK_PROCESS_MADVISE))
 		return 0;
 	return wf_redirect(regs, wf_sys_process_madvise);
@@ -286,7 +286,7 @@ static int wf_process_madvise32_pre(struct kprobe *probe, struct pt_regs *regs)
 {
 	const struct pt_regs *args = (const struct pt_regs *)regs->di;
 
-	if (!wf_madvise_drops(args->si) || !wf_hooked(current->mm) ||
+	if (!wf_madvise_wanted(args->si) || !wf_hooked(current->mm) ||
 	    wf_call_is_own(WF_HOOK_PROCESS_MADVISE))
 		return 0;
 	return wf_redirect(regs, wf_sys_process_madvise32);

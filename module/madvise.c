@@ -7,10 +7,10 @@
  * the system calls, into which compilers copy do_madvise() or its beginning.
  */
 #include <linux/compat.h>
+#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 #include "coherence.h"
@@ -35,7 +35,7 @@ bool wf_madvise_wanted(int advice)
 	}
 }
 
-bool wf_madvise_drops(int advice)
+static bool wf_madvise_drops(int advice)
 {
 	return advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED;
 }
@@ -135,40 +135,50 @@ static bool wf_madvise_range(const void __user *ranges, unsigned long i, bool na
 }
 
 /*
- * After process_madvise() dropped @done bytes, which it does to the caller's own memory only. Who
- * changes the array meanwhile does not know what was dropped, and neither do we.
+ * The ranges of the caller's own memory that process_madvise() works on, @len bytes in all. Who
+ * changes the array meanwhile does not know what the advice was for, and neither do we; and if it
+ * was for another process, a few of our bits of use are forgotten in vain.
  */
-static void wf_madvise_ranges(const void __user *ranges, unsigned long nr, bool narrow, long done,
+static void wf_madvise_ranges(const void __user *ranges, unsigned long nr, bool narrow, long len,
 			      int advice)
 {
 	struct wf_process *p = wf_process_find_get(current->mm);
 	struct iovec range;
 	unsigned long i;
 
-	for (i = 0; p && i < nr && done > 0; i++) {
-		unsigned long start, len;
+	for (i = 0; p && i < min(nr, (unsigned long)UIO_MAXIOV) && len > 0; i++) {
+		unsigned long start, part;
 
 		if (!wf_madvise_range(ranges, i, narrow, &range))
 			break;
 		start = untagged_addr((unsigned long)range.iov_base);
-		len = min_t(unsigned long, range.iov_len, done);
-		done -= len;
-		if (PAGE_ALIGNED(start) && start < TASK_SIZE_MAX && len <= TASK_SIZE_MAX - start)
-			wf_madvise_drop(p, start, start + PAGE_ALIGN(len), advice);
+		part = min_t(unsigned long, range.iov_len, len);
+		len -= part;
+		if (!PAGE_ALIGNED(start) || start >= TASK_SIZE_MAX || part > TASK_SIZE_MAX - start)
+			continue;
+		if (wf_madvise_drops(advice))
+			wf_madvise_drop(p, start, start + PAGE_ALIGN(part), advice);
+		else
+			wf_madvise_age(p, start, start + PAGE_ALIGN(part));
 	}
 	if (p)
 		wf_process_put(p);
 }
 
-/* In place of the system call, for advices that drop pages; old kernels refuse them. */
+/* In place of the system call. Pages are dropped from the caller's memory only, if at all. */
 long wf_sys_process_madvise(const struct pt_regs *regs)
 {
+	const void __user *ranges = (void __user *)regs->si;
+	int advice = regs->r10;
 	struct wf_call call;
 	long ret;
 
 	wf_call_begin(&call, WF_HOOK_PROCESS_MADVISE);
+	if (!wf_madvise_drops(advice))
+		wf_madvise_ranges(ranges, regs->dx, false, MAX_RW_COUNT, advice);
 	ret = wf_ksym(__x64_sys_process_madvise)(regs);
-	wf_madvise_ranges((void __user *)regs->si, regs->dx, false, ret, regs->r10);
+	if (wf_madvise_drops(advice))
+		wf_madvise_ranges(ranges, regs->dx, false, ret, advice);
 	wf_call_end(&call);
 	return ret;
 }
@@ -176,12 +186,17 @@ long wf_sys_process_madvise(const struct pt_regs *regs)
 /* The same for 32-bit callers. */
 long wf_sys_process_madvise32(const struct pt_regs *regs)
 {
+	const void __user *ranges = compat_ptr(regs->cx);
+	int advice = regs->si;
 	struct wf_call call;
 	long ret;
 
 	wf_call_begin(&call, WF_HOOK_PROCESS_MADVISE);
+	if (!wf_madvise_drops(advice))
+		wf_madvise_ranges(ranges, regs->dx, true, MAX_RW_COUNT, advice);
 	ret = wf_ksym(__ia32_sys_process_madvise)(regs);
-	wf_madvise_ranges(compat_ptr(regs->cx), regs->dx, true, ret, regs->si);
+	if (wf_madvise_drops(advice))
+		wf_madvise_ranges(ranges, regs->dx, true, ret, advice);
 	wf_call_end(&call);
 	return ret;
 }

@@ -9,7 +9,6 @@ struct mm_struct;
 struct pt_regs;
 
 bool wf_madvise_wanted(int advice);
-bool wf_madvise_drops(int advice);
 int wf_do_madvise(struct mm_struct *mm, unsigned long start, size_t len, int advice);
 long wf_sys_madvise(const struct pt_regs *regs);
 long wf_sys_madvise32(const struct pt_regs *regs);

@@ -6,13 +6,16 @@
 #define pr_fmt(fmt) "wfpatch: " fmt
 
 #include <linux/module.h>
+#include <linux/stringify.h>
 #include <linux/utsname.h>
 #include "arch/x86/carrier.h"
+#include "compat.h"
 #include "debug.h"
 #include "device.h"
 #include "hooks.h"
 #include "ksym.h"
 #include "view.h"
+#include "wfpatch.h"
 
 #define WF_VERSION "0.1"
 
@@ -36,7 +39,8 @@ static int __init wf_init(void)
 	ret = wf_device_init();
 	if (ret)
 		goto out_debug;
-	pr_info("version %s on %s\n", WF_VERSION, init_utsname()->release);
+	pr_info("version %s on %s%s\n", WF_VERSION, init_utsname()->release,
+		WF_TESTED_KERNEL ? "" : ", an untested kernel");
 	return 0;
 
 out_debug:
@@ -63,4 +67,5 @@ module_exit(wf_exit);
 MODULE_DESCRIPTION("Address-space views for live patching of running processes");
 MODULE_AUTHOR("The wfpatch developers");
 MODULE_VERSION(WF_VERSION);
+MODULE_INFO(api_version, __stringify(WFPATCH_API_VERSION));
 MODULE_LICENSE("GPL");
