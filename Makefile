@@ -20,7 +20,7 @@ have = $(wildcard $(1)/Makefile)
 Q := $(if $(filter 1,$(V)),,@)
 
 .PHONY: all module lib examples tests unit-tests vm-tests stress-program \
-	bench-programs test test-debug matrix unit stress stress-ng bench demo vm lint clean distclean help
+	bench-programs test test-debug test-kernels matrix unit stress stress-ng bench demo vm lint clean distclean help
 
 all: module lib examples
 
@@ -31,6 +31,7 @@ help:
 	@echo 'make test            unit tests, then all tests in a VM, in every paging mode'
 	@echo 'make test-debug      the same on the debug kernel (KASAN, lockdep, ...)'
 	@echo '                     MODES="MODE..." for some of the paging modes'
+	@echo 'make test-kernels    the VM tests on other kernels, in one paging mode each'
 	@echo 'make matrix          the VM tests on every kernel, into docs/kernels.md'
 	@echo '                     KERNELS="ID..." for some of them'
 	@echo 'make unit            unit tests on the host'
@@ -89,6 +90,10 @@ test: module lib examples tests
 matrix: lib examples tests
 	@scripts/deps build vm
 	@test/matrix $(KERNELS)
+
+test-kernels: lib examples tests
+	@scripts/deps build vm
+	@test/matrix -q $(KERNELS)
 
 test-debug: lib examples tests
 	@scripts/deps vm
