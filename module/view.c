@@ -228,10 +228,7 @@ static int wf_view_make(struct wf_process *p, u32 parent_id, u32 *id)
 	wf_process_get(p);
 	wf_hooks_get_again();
 	wf_view_list(view);
-	/* A descriptor table that came while the view was not to be seen yet. */
-	wf_arch_process_settle(p->mm);
-	ret = wf_arch_process_check(p->mm);
-	if (!ret && parent)
+	if (parent)
 		ret = wf_overlay_share(parent, view);
 	if (!ret)
 		ret = wf_pins_fill(view);
@@ -254,12 +251,14 @@ int wf_view_create(struct wf_process *p, u32 parent, u32 *id)
 	ret = wf_hooks_get();
 	if (ret)
 		return ret;
+	wf_arch_process_hold(p->mm);
 	/* For the pages of pinned ranges. */
 	mmap_read_lock(p->mm);
 	mutex_lock(&p->mutex);
 	ret = wf_view_make(p, parent, id);
 	mutex_unlock(&p->mutex);
 	mmap_read_unlock(p->mm);
+	wf_arch_process_let(p->mm);
 	wf_hooks_put();
 	return ret;
 }

@@ -8,6 +8,8 @@
  * if the rest were zero. An unknown flag or a reserved field that is not zero gives EINVAL.
  * All fields have fixed widths, so that 32-bit and 64-bit programs share one layout.
  *
+ * open(2) may give ENOMEM, and EINTR if a signal is waiting for the thread.
+ *
  * Errors that every request may give, besides those listed at it:
  *	EFAULT	the struct, or memory it points to, cannot be read or written
  *	EINVAL	@size is too small, an unknown flag is set, a reserved field is not zero
@@ -88,10 +90,17 @@ struct wfpatch_attach {
  * UNPIN takes a range, or part of one, back: its pages are the base's again in every view, except
  * pages that VIEW_WRITE has written.
  *
- * Errors: EINVAL @addr or @len is not aligned, is 0 or wraps around; ENOMEM part of the range is not
- * mapped, or no memory, or RLIMIT_MEMLOCK would be exceeded; EACCES part of it is a shared mapping;
- * EOPNOTSUPP part of it maps a device; ENOSPC more than INFO.max_ranges ranges or INFO.max_overlays
- * pages; EEXIST part of it is pinned; ENOENT (UNPIN) part of it is not pinned.
+ * Errors of both: EINVAL @addr or @len is not aligned, @len is 0, or the range wraps around; ENOMEM
+ * no memory.
+ *
+ * Errors of PIN: ENOMEM also part of the range is not mapped, or RLIMIT_MEMLOCK would be exceeded;
+ * EACCES part of it is a shared mapping; EOPNOTSUPP part of it is a mapping of a device, of the
+ * kernel's, such as the vdso, or of hugetlb pages that cannot be written; EEXIST part of it is
+ * pinned; ENOSPC INFO.max_ranges reached, or more than INFO.max_overlays pages in the range or in a
+ * view.
+ *
+ * Errors of UNPIN: ENOENT part of the range is not pinned; ENOSPC a pinned range would become two,
+ * and there are INFO.max_ranges.
  */
 struct wfpatch_range {
 	__u32 size;
@@ -107,9 +116,12 @@ struct wfpatch_range {
  * @parent: view whose overlay pages the new one begins with; 0 for none
  * @view: out: id of the new view, from 1 on, not used again in this process
  *
- * Errors: ENOENT no view @parent; ENOSPC INFO.max_views reached; ENOMEM no memory, or
- * RLIMIT_MEMLOCK would be exceeded; EOPNOTSUPP the process has an LDT; EIO the
- * kernel refused the module's probes, or they are disabled.
+ * The new view also gets its copies of pinned ranges. If its id cannot be written back, there is no
+ * view. Errors: ENOENT no view @parent; ENOSPC INFO.max_views reached, or twice as many with those
+ * that are deleted and not freed yet, or no ids are left, or the copies would be more than
+ * INFO.max_overlays pages; ENOMEM no memory, or RLIMIT_MEMLOCK would be exceeded; EOPNOTSUPP the
+ * process has an LDT; EIO the kernel refused the module's probes, someone else probes the same
+ * functions, or probes are disabled.
  */
 struct wfpatch_view_create {
 	__u32 size;
@@ -143,8 +155,8 @@ struct wfpatch_view_delete {
  * @view: the view to run in, 0 for the base
  * @previous: out: the view that the thread ran in before
  *
- * On any error the thread stays where it is. Errors: ENOENT no view @view; ENOMEM no memory;
- * EOPNOTSUPP the process has an LDT; EPERM the calling thread is not one of the handle's process.
+ * On any error the thread stays where it is; if @previous cannot be written back, it goes back
+ * there. Errors: ENOENT no view @view; ENOMEM no memory; EOPNOTSUPP the process has an LDT.
  */
 struct wfpatch_view_migrate {
 	__u32 size;
@@ -191,12 +203,13 @@ struct wfpatch_seg {
  * are written, or none; threads that run in the view see each page change as a whole. Where
  * segments overlap, the later one wins.
  *
- * Errors: ENOENT no view @view; EINVAL @view is the base (write), @nr_segs is 0, or a segment wraps
- * around; E2BIG more than INFO.max_segs segments or INFO.max_io bytes; EFAULT the caller's buffer or
- * the view's memory is not accessible (not mapped, a kernel address, the vsyscall page); EACCES
- * (write) a shared mapping; EOPNOTSUPP (write) a mapping of a device, of the kernel's, such as the
- * vdso, or of hugetlb pages that cannot be written; ENOMEM no memory, or RLIMIT_MEMLOCK would be
- * exceeded; ENOSPC INFO.max_overlays reached.
+ * Errors of both: ENOENT no view @view; EINVAL @nr_segs is 0, or a segment wraps around; E2BIG more
+ * than INFO.max_segs segments or INFO.max_io bytes; EFAULT the caller's buffer or the view's memory
+ * is not accessible (not mapped, a kernel address, the vsyscall page); ENOMEM no memory.
+ *
+ * Errors of VIEW_WRITE: EINVAL also @view is the base; EACCES a shared mapping; EOPNOTSUPP a mapping
+ * of a device, of the kernel's, such as the vdso, or of hugetlb pages that cannot be written; ENOMEM
+ * also RLIMIT_MEMLOCK would be exceeded; ENOSPC INFO.max_overlays reached.
  */
 struct wfpatch_view_io {
 	__u32 size;
@@ -389,8 +402,10 @@ enum wfpatch_event_type {
  * @addr: an address, 0 if none
  * @count: a number, 0 if none
  *
- * read(2) gives EAGAIN if there is none and the handle is non-blocking, EINVAL if the buffer is too
- * small for one; poll(2) shows POLLIN if there are some, POLLHUP once the process is gone.
+ * read(2) gives EAGAIN if there is none and the handle is non-blocking, EINTR if a signal came while
+ * it waited, EINVAL if the buffer is too small for one, EFAULT if it cannot be written, EPERM and
+ * ESRCH as for requests; poll(2) shows POLLIN if there are some, POLLHUP once the process is gone,
+ * POLLERR to another process.
  */
 struct wfpatch_event {
 	__u32 type;
@@ -403,8 +418,9 @@ struct wfpatch_event {
 
 /**
  * struct wfpatch_status - the page that mmap(2) of the handle at offset 0 gives (read-only, shared)
- * @seq: counted up after every change of @target; 1 when the page comes into being, never 0
- * @target: the view that threads are asked to come to
+ * @seq: counted up by every TRANSITION, after the change of @target; 1 when the page comes into
+ *	being, never 0
+ * @target: the view that threads are asked to come to; 0, without a new @seq, once that is deleted
  * @nr_views: views that the process has now
  * @pending: threads that were not in @target when last counted; 0 once the transition is done
  */

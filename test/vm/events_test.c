@@ -428,6 +428,7 @@ static void *forking_thread(void *arg)
 {
 	struct pool *pool = arg;
 	const size_t size = 64 << 20;
+	size_t used = 1 << 20;
 	char *memory = CHECK_LIBC(mmap(NULL, size, PROT_READ | PROT_WRITE,
 				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	uint32_t seen = 1;
@@ -435,12 +436,18 @@ static void *forking_thread(void *arg)
 	pid_t pid;
 
 	madvise(memory, size, MADV_NOHUGEPAGE);
-	memset(memory, 1, size);
+	memset(memory, 1, used);
 	while (!LOAD(pool->stop)) {
+		uint64_t started = now_ms();
+
 		pid = CHECK_LIBC(fork());
 		if (!pid)
 			_exit(0);
 		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		if (now_ms() - started < 100 && used < size) {
+			memset(memory + used, 1, used);
+			used *= 2;
+		}
 		if (__atomic_load_n(&pool->status->seq, __ATOMIC_ACQUIRE) != seen) {
 			seen = LOAD(pool->status->seq);
 			try_migrate(device, LOAD(pool->status->target), NULL);

@@ -37,12 +37,21 @@ int wf_arch_process_check(struct mm_struct *mm)
 	return 0;
 }
 
-/* Wait for who began to write a descriptor table before it would have been refused. Sleeps. */
-void wf_arch_process_settle(struct mm_struct *mm)
+/*
+ * Nobody writes a descriptor table from here to wf_arch_process_let(): who began before it would
+ * have been refused is waited for. Taken before the mmap lock, as the kernel does. Sleeps.
+ */
+void wf_arch_process_hold(struct mm_struct *mm)
 {
 #ifdef CONFIG_MODIFY_LDT_SYSCALL
-	down_write(&mm->context.ldt_usr_sem);
-	up_write(&mm->context.ldt_usr_sem);
+	down_read(&mm->context.ldt_usr_sem);
+#endif
+}
+
+void wf_arch_process_let(struct mm_struct *mm)
+{
+#ifdef CONFIG_MODIFY_LDT_SYSCALL
+	up_read(&mm->context.ldt_usr_sem);
 #endif
 }
 

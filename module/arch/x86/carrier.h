@@ -9,7 +9,8 @@ struct wf_pgtable;
 
 int wf_arch_check(void);
 int wf_arch_process_check(struct mm_struct *mm);
-void wf_arch_process_settle(struct mm_struct *mm);
+void wf_arch_process_hold(struct mm_struct *mm);
+void wf_arch_process_let(struct mm_struct *mm);
 struct mm_struct *wf_carrier_create(struct mm_struct *mm, struct wf_pgtable *pgtable);
 void wf_carrier_destroy(struct mm_struct *carrier);
 void wf_carrier_let_go(struct mm_struct *carrier);
