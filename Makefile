@@ -25,11 +25,11 @@ Q := $(if $(filter 1,$(V)),,@)
 all: module lib examples
 
 help:
-	@echo 'make                 module, library, command and examples'
+	@echo 'make                 module, library and examples'
 	@echo 'make module          build/module-$(KERNEL)/wfpatch.ko'
 	@echo 'make lib examples    user space only'
 	@echo 'make test            unit tests, then all tests in a VM, in every paging mode'
-	@echo 'make test-debug      the same on the debug kernel (KASAN, lockdep, ...)'
+	@echo 'make test-debug      the VM tests on the debug kernel (KASAN, lockdep, ...)'
 	@echo '                     MODES="MODE..." for some of the paging modes'
 	@echo 'make test-kernels    the VM tests on other kernels, in one paging mode each'
 	@echo 'make matrix          the VM tests on every kernel, into docs/kernels.md'

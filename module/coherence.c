@@ -138,13 +138,13 @@ bool wf_young(struct wf_process *p, unsigned long start, unsigned long end, bool
 }
 
 static wf_young_t wf_notifier_clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
-				   unsigned long start, unsigned long end)
+					  unsigned long start, unsigned long end)
 {
 	return wf_young(container_of(notifier, struct wf_process, notifier), start, end, true);
 }
 
 static wf_young_t wf_notifier_test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
-				  unsigned long addr)
+					 unsigned long addr)
 {
 	struct wf_process *p = container_of(notifier, struct wf_process, notifier);
 

@@ -19,7 +19,7 @@
  * The lines of kernels that the tests run on; see docs/kernels.md. On others the module works if
  * what it looks for at load is there, and says that nobody has tried.
  */
-#define WF_LINE(major, minor)	((LINUX_VERSION_CODE >> 8) == (KERNEL_VERSION(major, minor, 0) >> 8))
+#define WF_LINE(major, minor)	(LINUX_VERSION_CODE >> 8 == KERNEL_VERSION(major, minor, 0) >> 8)
 #define WF_TESTED_KERNEL	(WF_LINE(5, 10) || WF_LINE(6, 1) || WF_LINE(6, 12) || WF_LINE(7, 2))
 
 #ifndef WF_HAS_SECONDARY_TLBS
@@ -65,18 +65,21 @@
  * on, and where a probe finds the one that it looks at.
  */
 #if WF_HAS_COPY_THREAD_ARGS
-#define WF_COPY_THREAD_PARAMETERS	struct task_struct *task, const struct kernel_clone_args *args
+#define WF_COPY_THREAD_PARAMETERS	struct task_struct *task,			\
+					const struct kernel_clone_args *args
 #define WF_COPY_THREAD_ARGUMENTS	task, args
 #define wf_copy_thread_task(regs)	((struct task_struct *)(regs)->di)
 #else
-#define WF_COPY_THREAD_PARAMETERS	unsigned long clone_flags, unsigned long sp,		\
-					unsigned long arg, struct task_struct *task, unsigned long tls
+#define WF_COPY_THREAD_PARAMETERS	unsigned long clone_flags, unsigned long sp,	\
+					unsigned long arg, struct task_struct *task,	\
+					unsigned long tls
 #define WF_COPY_THREAD_ARGUMENTS	clone_flags, sp, arg, task, tls
 #define wf_copy_thread_task(regs)	((struct task_struct *)(regs)->cx)
 #endif
 
-#define WF_MPROTECT_COMMON		struct vm_area_struct *vma, struct vm_area_struct **prev,	\
-					unsigned long start, unsigned long end, unsigned long flags
+#define WF_MPROTECT_COMMON		struct vm_area_struct *vma,			\
+					struct vm_area_struct **prev, unsigned long start, \
+					unsigned long end, unsigned long flags
 #if WF_HAS_MPROTECT_ITERATOR
 #define WF_MPROTECT_PARAMETERS		struct vma_iterator *vmi, struct mmu_gather *tlb,	\
 					WF_MPROTECT_COMMON

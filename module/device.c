@@ -62,6 +62,9 @@ static int wf_do_info(struct wf_process *p, union wf_request *r)
 	r->info.max_io = WF_MAX_IO;
 	r->info.max_overlays = WF_MAX_OVERLAYS;
 	r->info.nr_views = READ_ONCE(p->nr_views);
+	r->info.max_live = WF_MAX_LIVE;
+	r->info.max_events = WF_MAX_EVENTS;
+	r->info.max_list = WF_MAX_LIST;
 	return 0;
 }
 

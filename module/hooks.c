@@ -443,7 +443,7 @@ static int wf_hooks_arm(void)
 		ret = wf_hook_is_taken(i) ? -EBUSY : register_kprobe(&wf_probes[i]);
 		if (ret) {
 			pr_err_ratelimited("cannot probe %s: error %d; is it probed or redirected by someone else (perf, bpf, livepatch)?\n",
-			       wf_hook_table[i].symbol, ret);
+					   wf_hook_table[i].symbol, ret);
 			wf_hooks_unregister(i);
 			return -EIO;
 		}

@@ -27,8 +27,8 @@ WF_SAME(fixup_user_fault);
 WF_SAME(get_kprobe);
 WF_SAME(ftrace_location);
 
-unsigned long wf_proto_lookup(const char *name);
-DEFINE_STATIC_CALL_NULL(wf_lookup, wf_proto_lookup);
+/* kallsyms_lookup_name() */
+DEFINE_STATIC_CALL_NULL(wf_lookup, wf_ksym_address);
 
 #define WF_KSYM_DEFINE(type, name, parameters) DEFINE_STATIC_CALL_NULL(wf_##name, wf_proto_##name);
 WF_KSYMS(WF_KSYM_DEFINE)

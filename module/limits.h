@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Every limit of the module. INFO shows those that a caller can meet. */
+/* Every limit of the module. INFO shows them. */
 #ifndef WF_LIMITS_H
 #define WF_LIMITS_H
 

@@ -146,7 +146,7 @@ static void wf_madvise_ranges(const void __user *ranges, unsigned long nr, bool 
 	struct iovec range;
 	unsigned long i;
 
-	for (i = 0; p && i < min(nr, (unsigned long)UIO_MAXIOV) && len > 0; i++) {
+	for (i = 0; p && i < min_t(unsigned long, nr, UIO_MAXIOV) && len > 0; i++) {
 		unsigned long start, part;
 
 		if (!wf_madvise_range(ranges, i, narrow, &range))

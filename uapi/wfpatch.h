@@ -8,7 +8,7 @@
  * if the rest were zero. An unknown flag or a reserved field that is not zero gives EINVAL.
  * All fields have fixed widths, so that 32-bit and 64-bit programs share one layout.
  *
- * open(2) may give ENOMEM, and EINTR if a signal is waiting for the thread.
+ * open(2) may give ENOMEM, and a process's first one EINTR if a signal is waiting for the thread.
  *
  * Errors that every request may give, besides those listed at it:
  *	EFAULT	the struct, or memory it points to, cannot be read or written
@@ -47,6 +47,10 @@
  * @max_io: out: bytes that one VIEW_WRITE or VIEW_READ may move, all segments together
  * @max_overlays: out: overlay pages that one view may have
  * @nr_views: out: views that the process has now
+ * @max_live: out: views that one process may have together with deleted ones that are not freed yet
+ * @max_events: out: events that wait on one handle before WFPATCH_EVENT_OVERFLOW
+ * @max_list: out: threads that LIST_THREADS shows at most
+ * @reserved: out: 0
  */
 struct wfpatch_info {
 	__u32 size;
@@ -59,6 +63,10 @@ struct wfpatch_info {
 	__u64 max_io;
 	__u32 max_overlays;
 	__u32 nr_views;
+	__u32 max_live;
+	__u32 max_events;
+	__u32 max_list;
+	__u32 reserved;
 };
 
 /**
@@ -423,6 +431,9 @@ struct wfpatch_event {
  * @target: the view that threads are asked to come to; 0, without a new @seq, once that is deleted
  * @nr_views: views that the process has now
  * @pending: threads that were not in @target when last counted; 0 once the transition is done
+ *
+ * mmap(2) gives EINVAL for another offset or length or a private mapping, EACCES for a writable or
+ * executable one, EPERM and ESRCH as for requests, ENOMEM.
  */
 struct wfpatch_status {
 	__u32 seq;

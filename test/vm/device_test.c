@@ -26,13 +26,35 @@
 /* What every request works on, and what it shall leave alone. */
 static uint32_t view;
 static long *data;
+static long *pinned;	/* two pages, of which the first is pinned */
+
+/* What is counted for the process; what a deleted view had goes a moment after it. */
+static const char *const counted[] = { "views", "threads", "overlays", "tables" };
+
+#define NR_COUNTED	(sizeof(counted) / sizeof(counted[0]))
+
+struct account {
+	long locked_kb;
+	long counters[NR_COUNTED];
+};
 
 static struct snapshot {
 	struct wfpatch_view_info views[16];
 	long nr;
 	uint32_t current;
-	long content[3];
+	long content[4];
+	struct account account;
 } before;
+
+static void account_take(struct account *account)
+{
+	size_t i;
+
+	memset(account, 0, sizeof(*account));
+	account->locked_kb = file_value("/proc/self/status", "VmPin");
+	for (i = 0; i < NR_COUNTED; i++)
+		account->counters[i] = counter(counted[i]);
+}
 
 static void snapshot_take(struct snapshot *s)
 {
@@ -44,6 +66,45 @@ static void snapshot_take(struct snapshot *s)
 	CHECK_OK(try_current(device, &s->current));
 	for (i = 0; i < 3; i++)
 		s->content[i] = get_long(view, page_of(data, i));
+	s->content[3] = get_long(view, pinned);
+	account_take(&s->account);
+}
+
+/* There is no list of pinned ranges: asking for them again shows which there are. */
+static void check_pins(const char *what)
+{
+	long result = try_pin(pinned, PAGE);
+	int i;
+
+	if (result != -EEXIST)
+		FAIL("%s: expected a pinned page to stay pinned, seen %s", what,
+		     error_name(-result));
+	for (i = 0; i < 4; i++) {
+		result = try_unpin(i < 3 ? page_of(data, i) : page_of(pinned, 1), PAGE);
+		if (result != -ENOENT)
+			FAIL("%s: expected no page to become pinned, seen %s", what,
+			     error_name(-result));
+	}
+}
+
+static void check_account(const char *what)
+{
+	struct account now;
+	int tries;
+	size_t i;
+
+	account_take(&now);
+	for (tries = 0; tries < 400 && memcmp(&now, &before.account, sizeof(now)); tries++) {
+		sleep_ms(5);
+		account_take(&now);
+	}
+	if (now.locked_kb != before.account.locked_kb)
+		FAIL("%s: expected %ld kB in VmPin, seen %ld", what, before.account.locked_kb,
+		     now.locked_kb);
+	for (i = 0; i < NR_COUNTED; i++)
+		if (now.counters[i] != before.account.counters[i])
+			FAIL("%s: expected %ld %s in debugfs, seen %ld", what,
+			     before.account.counters[i], counted[i], now.counters[i]);
 }
 
 static void check_unchanged(const char *what)
@@ -53,16 +114,24 @@ static void check_unchanged(const char *what)
 	snapshot_take(&now);
 	if (now.nr != before.nr)
 		FAIL("%s: expected %ld views, seen %ld", what, before.nr, now.nr);
-	if (memcmp(&now, &before, sizeof(now)))
+	if (memcmp(&now, &before, offsetof(struct snapshot, account)))
 		FAIL("%s: expected the views to be as before, seen a change", what);
+	check_pins(what);
+	check_account(what);
 }
 
 static void prepare(void)
 {
 	data = map_filled(4);
+	pinned = map_filled(2);
 	view = new_view(0);
+	pin(pinned, PAGE);
 	put_long(view, page_of(data, 1), 7);
 	snapshot_take(&before);
+	/* What is compared later can be seen: the pinned page in each view, and the one written. */
+	CHECK_EQ(before.account.counters[2], nr_views() + 1);
+	CHECK(before.account.counters[3] >= 3);
+	CHECK_EQ(before.account.locked_kb, before.account.counters[2] * 4);
 }
 
 #define EXPECT(call, error)								\
@@ -381,6 +450,7 @@ TEST(views_that_are_not_there_give_ENOENT)
 
 	prepare();
 	delete_view(gone);
+	WAIT_FOR(counter("freed") == 1);
 	snapshot_take(&before);
 	ids[0] = gone;
 	ids[1] = view + 1;
@@ -440,6 +510,189 @@ TEST(memory_that_is_not_the_programs_cannot_be_read_or_written)
 			     address, error_name(places[i].read), error_name(-result));
 		check_unchanged("an access to memory that is not the program's");
 	}
+}
+
+/* --- the kernel's own mappings --------------------------------------------------------------- */
+
+static char *vdso_start(void)
+{
+	char *vdso = (char *)getauxval(AT_SYSINFO_EHDR);
+
+	if (!vdso)
+		skip_test("the kernel has no vdso");
+	return vdso;
+}
+
+/* The mapping that /proc/self/maps gives this name; NULL if there is none. */
+static char *find_mapping(const char *name, size_t *size)
+{
+	unsigned long start, end;
+	char line[512], found[64], *mapping = NULL;
+	FILE *maps = fopen("/proc/self/maps", "re");
+
+	CHECK(maps);
+	while (!mapping && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %63s", &start, &end, found) != 3 ||
+		    strcmp(found, name))
+			continue;
+		mapping = (char *)start;
+		*size = end - start;
+	}
+	fclose(maps);
+	return mapping;
+}
+
+/* Like a debugger: no mapping is too read-only for it. */
+static void force(char *at, const void *bytes, size_t size)
+{
+	int fd = CHECK_LIBC(open("/proc/self/mem", O_RDWR | O_CLOEXEC));
+
+	CHECK_EQ(pwrite(fd, bytes, size, (off_t)(uintptr_t)at), size);
+	close(fd);
+}
+
+/* The error that a struct gives by its first words; -1 if the rest of it matters, too. */
+static int error_of_bytes(const struct operation *op, const char *bytes)
+{
+	const union any *arg = (const void *)bytes;
+	uint32_t known = op->cmd == WFPATCH_IOC_TRANSITION ? WFPATCH_TRANSITION_AUTO : 0, i;
+
+	if (arg->size < op->size)
+		return EINVAL;
+	if (arg->size > PAGE)
+		return E2BIG;
+	for (i = op->size; i < arg->size; i++)
+		if (bytes[i])
+			return E2BIG;
+	return arg->flags & ~known ? EINVAL : -1;
+}
+
+TEST(arguments_are_read_from_the_vdso)
+{
+	unsigned int seen_size = 0, seen_tail = 0;
+	size_t size = 0, offset, i;
+	char *vdso;
+	long result;
+	int error;
+
+	vdso_start();
+	vdso = find_mapping("[vdso]", &size);
+	CHECK(vdso && size > PAGE);
+	prepare();
+	/* Whatever the vdso has there is taken for a struct. */
+	for (offset = 0; offset <= size - PAGE; offset += 4) {
+		for (i = 0; i < NR_OPERATIONS; i++) {
+			error = error_of_bytes(&operations[i], vdso + offset);
+			if (error < 0)
+				continue;
+			seen_size += error == EINVAL;
+			seen_tail += error == E2BIG;
+			result = request(device, operations[i].cmd, vdso + offset);
+			if (result != -error)
+				FAIL("%s at %zu in the vdso: expected %s, seen %s",
+				     operations[i].name, offset, error_name(error),
+				     error_name(-result));
+		}
+	}
+	check_unchanged("requests with arguments in the vdso");
+	CHECK(seen_size > 0 && seen_tail > 0);
+}
+
+TEST(results_are_not_written_to_the_vdso)
+{
+	char *vdso = vdso_start();
+	union any arg;
+	size_t i;
+
+	prepare();
+	for (i = 0; i < NR_OPERATIONS; i++) {
+		/* These succeed, and write nothing back. */
+		if (operations[i].cmd == WFPATCH_IOC_PIN ||
+		    operations[i].cmd == WFPATCH_IOC_VIEW_DELETE ||
+		    operations[i].cmd == WFPATCH_IOC_VIEW_WRITE ||
+		    operations[i].cmd == WFPATCH_IOC_TRANSITION)
+			continue;
+		fill(&operations[i], &arg);
+		force(vdso, &arg, sizeof(arg));
+		check_request(&operations[i], vdso,
+			      operations[i].out ? EFAULT : operations[i].always, "in the vdso");
+		CHECK(!memcmp(vdso, &arg, sizeof(arg)));
+	}
+}
+
+TEST(buffers_in_the_vdso_can_be_read_but_not_written)
+{
+	struct wfpatch_seg seg;
+	char *vdso = vdso_start();
+	long word = *(long *)(void *)vdso, next = ((long *)(void *)vdso)[1], seen[2] = { 0 };
+
+	prepare();
+	EXPECT(try_read(device, view, data, vdso, 8), EFAULT);
+	EXPECT(try_list_views(device, (void *)vdso, 16, NULL), EFAULT);
+	EXPECT(try_list_threads(device, (void *)vdso, 16, NULL), EFAULT);
+	enter(view);
+	enter(0);
+	CHECK_EQ(read(device, vdso, PAGE), -1);
+	CHECK_EQ(errno, EFAULT);
+	check_unchanged("events read into the vdso");
+	CHECK_EQ(*(long *)(void *)vdso, word);
+
+	CHECK_OK(try_read(device, view, vdso, seen, sizeof(seen)));
+	CHECK_EQ(seen[0], word);
+	CHECK_EQ(seen[1], next);
+	CHECK_OK(try_write(device, view, page_of(data, 1), vdso, 8));
+	CHECK_EQ(get_long(view, page_of(data, 1)), word);
+	put_long(view, page_of(data, 1), 7);
+	check_unchanged("a write of what is in the vdso, and back");
+
+	/* The header of an ELF file is a segment of no good address and more than 4 GiB. */
+	EXPECT(try_segs(device, WFPATCH_IOC_VIEW_WRITE, view, (void *)vdso, 1), E2BIG);
+	EXPECT(try_segs(device, WFPATCH_IOC_VIEW_READ, view, (void *)vdso, 1), E2BIG);
+	seg = (struct wfpatch_seg){ (uintptr_t)page_of(data, 1), (uintptr_t)seen, 8 };
+	force(vdso, &seg, sizeof(seg));
+	CHECK_OK(try_segs(device, WFPATCH_IOC_VIEW_READ, view, (void *)vdso, 1));
+	CHECK_EQ(seen[0], 7);
+}
+
+/* Time as the kernel keeps it: the page changes by itself, and no request may name it as memory. */
+static void check_vvar_page(char *page)
+{
+	bool readable = !probe_read(page, NULL);
+	long seen = 0;
+	size_t i;
+
+	EXPECT(try_write(device, view, page, &seen, 8), EOPNOTSUPP);
+	EXPECT(try_read(device, view, page, &seen, 8), EFAULT);
+	EXPECT(try_read(device, 0, page, &seen, 8), EFAULT);
+	EXPECT(try_range(device, WFPATCH_IOC_PIN, page, PAGE), EOPNOTSUPP);
+	EXPECT(try_range(device, WFPATCH_IOC_UNPIN, page, PAGE), ENOENT);
+	EXPECT(try_read(device, view, data, page, 8), EFAULT);
+	EXPECT(try_list_views(device, (void *)page, 16, NULL), EFAULT);
+	EXPECT(try_list_threads(device, (void *)page, 16, NULL), EFAULT);
+	CHECK_EQ(try_write(device, view, page_of(data, 1), page, 8), readable ? 0 : -EFAULT);
+	put_long(view, page_of(data, 1), 7);
+	for (i = 0; i < NR_OPERATIONS; i++) {
+		int error = readable ? error_of_bytes(&operations[i], page) : EFAULT;
+
+		if (error >= 0)
+			check_request(&operations[i], page, error, "in the vvar pages");
+	}
+}
+
+TEST(the_vvar_pages_are_no_memory_of_a_view)
+{
+	size_t size = 0, offset;
+	char *vvar = find_mapping("[vvar]", &size);
+	int readable = 0;
+
+	if (!vvar)
+		skip_test("the kernel has no vvar pages");
+	prepare();
+	for (offset = 0; offset < size; offset += PAGE) {
+		check_vvar_page(vvar + offset);
+		readable += !probe_read(vvar + offset, NULL);
+	}
+	CHECK(readable > 0);
 }
 
 TEST(device_memory_cannot_be_written)

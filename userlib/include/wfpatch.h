@@ -61,9 +61,10 @@ struct wfpatch_open_opts {
  * @opts: or NULL
  *
  * From the first open handle to the closing of the last one, wfpatch_quiesce() follows the
- * transitions of the process. Errors: those of open(2), ENOENT and ENXIO when the module is not
- * loaded among them; ENOMEM; EPROTO wfpatch_status_page does not have a page for itself, because of
- * the way in which the program was linked.
+ * transitions of the process. Errors: those of open(2) and mmap(2), among them ENOENT and ENXIO
+ * when the module is not loaded, and EINTR, for the first handle only, when a signal is waiting;
+ * ENOMEM; EPROTO wfpatch_status_page does not have a page for itself, because of the way in which
+ * the program was linked.
  */
 WFPATCH_API int wfpatch_open(struct wfpatch **handle, const struct wfpatch_open_opts *opts);
 
@@ -119,9 +120,12 @@ WFPATCH_API int wfpatch_attach(struct wfpatch *handle, int pidfd);
  * @parent: view whose overlay pages it begins with, 0 for none
  * @view: out: its id, from 1 on
  *
- * Errors: ENOENT no view @parent; ENOSPC wfpatch_info.max_views reached; ENOMEM no memory, or
- * RLIMIT_MEMLOCK; EOPNOTSUPP the process has an LDT, or runs on Xen PV; EIO the kernel refused the
- * module's probes.
+ * The view also gets its copies of pinned memory.
+ * Errors: ENOENT no view @parent; ENOSPC wfpatch_info.max_views reached, or twice as many with
+ * those that are deleted and not freed yet, or no ids are left, or the copies would be more than
+ * wfpatch_info.max_overlays pages; ENOMEM no memory, or RLIMIT_MEMLOCK; EOPNOTSUPP the process has
+ * an LDT; EIO the kernel refused the module's probes, someone else probes the same functions, or
+ * probes are disabled.
  */
 WFPATCH_API int wfpatch_view_create(struct wfpatch *handle, unsigned int parent,
 				    unsigned int *view);
@@ -131,7 +135,8 @@ WFPATCH_API int wfpatch_view_create(struct wfpatch *handle, unsigned int parent,
  * @handle: the handle
  * @view: the view
  *
- * Errors: ENOENT no view @view; EINVAL @view is the base; EBUSY threads are on their way to it.
+ * Errors: ENOENT no view @view; EINVAL @view is the base; EBUSY it is the target of a transition
+ * that has not ended.
  */
 WFPATCH_API int wfpatch_view_delete(struct wfpatch *handle, unsigned int view);
 
@@ -142,7 +147,8 @@ WFPATCH_API int wfpatch_view_delete(struct wfpatch *handle, unsigned int view);
  * @previous: out: the view it ran in before; or NULL
  *
  * The caller must not be inside a function whose code differs between the two views.
- * Errors: ENOENT no view @view; ENOMEM. On any error the thread stays where it is.
+ * Errors: ENOENT no view @view; ENOMEM; EOPNOTSUPP the process has an LDT. On any error the thread
+ * stays where it is.
  */
 WFPATCH_API int wfpatch_view_migrate(struct wfpatch *handle, unsigned int view,
 				     unsigned int *previous);
@@ -162,10 +168,11 @@ WFPATCH_API int wfpatch_view_current(struct wfpatch *handle, unsigned int *view)
  * @data: what to write
  * @len: bytes, not 0
  *
- * Errors: ENOENT no view @view; EINVAL @view is the base, or the range wraps around; E2BIG more than
- * wfpatch_info.max_io bytes; EFAULT @data or @addr is not accessible; EACCES @addr is in a shared
- * mapping; EOPNOTSUPP it maps a device or something of the kernel's; ENOMEM no memory, or
- * RLIMIT_MEMLOCK; ENOSPC wfpatch_info.max_overlays reached. On any error nothing is changed.
+ * Errors: ENOENT no view @view; EINVAL @view is the base, @len is 0, or the range wraps around;
+ * E2BIG more than wfpatch_info.max_io bytes; EFAULT @data or @addr is not accessible; EACCES @addr
+ * is in a shared mapping; EOPNOTSUPP it is in a mapping of a device, of the kernel's, such as the
+ * vdso, or of hugetlb pages that cannot be written; ENOMEM no memory, or RLIMIT_MEMLOCK; ENOSPC
+ * wfpatch_info.max_overlays reached. On any error nothing is changed.
  */
 WFPATCH_API int wfpatch_view_write(struct wfpatch *handle, unsigned int view, void *addr,
 				   const void *data, size_t len);
@@ -178,7 +185,8 @@ WFPATCH_API int wfpatch_view_write(struct wfpatch *handle, unsigned int view, vo
  * @data: out: @len bytes
  * @len: bytes, not 0
  *
- * Errors: ENOENT, EINVAL, E2BIG, EFAULT as for wfpatch_view_write().
+ * Errors: ENOENT, E2BIG, EFAULT as for wfpatch_view_write(); EINVAL @len is 0, or the range wraps
+ * around; ENOMEM no memory.
  */
 WFPATCH_API int wfpatch_view_read(struct wfpatch *handle, unsigned int view, const void *addr,
 				  void *data, size_t len);
@@ -190,7 +198,8 @@ WFPATCH_API int wfpatch_view_read(struct wfpatch *handle, unsigned int view, con
  * @segs: array of the pieces; where they overlap, the later one wins
  * @nr_segs: their number, from 1 to wfpatch_info.max_segs
  *
- * Errors: those of wfpatch_view_write(); E2BIG also more than wfpatch_info.max_segs pieces.
+ * Errors: those of wfpatch_view_write(), but for a @len of 0, which is good here; EINVAL also
+ * @nr_segs is 0; E2BIG also more than wfpatch_info.max_segs pieces.
  */
 WFPATCH_API int wfpatch_view_writev(struct wfpatch *handle, unsigned int view,
 				    const struct wfpatch_seg *segs, unsigned int nr_segs);
@@ -202,7 +211,8 @@ WFPATCH_API int wfpatch_view_writev(struct wfpatch *handle, unsigned int view,
  * @segs: array of the pieces
  * @nr_segs: their number, from 1 to wfpatch_info.max_segs
  *
- * Errors: those of wfpatch_view_read(); E2BIG also more than wfpatch_info.max_segs pieces.
+ * Errors: those of wfpatch_view_read(), but for a @len of 0, which is good here; EINVAL also
+ * @nr_segs is 0; E2BIG also more than wfpatch_info.max_segs pieces.
  */
 WFPATCH_API int wfpatch_view_readv(struct wfpatch *handle, unsigned int view,
 				   const struct wfpatch_seg *segs, unsigned int nr_segs);
@@ -224,8 +234,9 @@ WFPATCH_API int wfpatch_view_commit(struct wfpatch *handle, unsigned int view);
  *
  * Errors: EINVAL @addr or @len is not aligned, @len is 0, or the range wraps around; ENOMEM part of
  * it is not mapped, no memory, or RLIMIT_MEMLOCK; EACCES part of it is a shared mapping; EOPNOTSUPP
- * part of it maps a device; EEXIST part of it is pinned; ENOSPC wfpatch_info.max_ranges or
- * max_overlays reached.
+ * part of it is a mapping of a device, of the kernel's, such as the vdso, or of hugetlb pages that
+ * cannot be written; EEXIST part of it is pinned; ENOSPC wfpatch_info.max_ranges reached, or more
+ * than wfpatch_info.max_overlays pages in the range or in a view.
  */
 WFPATCH_API int wfpatch_pin(struct wfpatch *handle, void *addr, size_t len);
 
@@ -235,7 +246,8 @@ WFPATCH_API int wfpatch_pin(struct wfpatch *handle, void *addr, size_t len);
  * @addr: first byte, page-aligned
  * @len: bytes, a multiple of the page size, not 0
  *
- * Errors: EINVAL as for wfpatch_pin(); ENOENT part of it is not pinned.
+ * Errors: EINVAL as for wfpatch_pin(); ENOENT part of it is not pinned; ENOSPC a pinned range would
+ * become two, and there are wfpatch_info.max_ranges; ENOMEM no memory.
  */
 WFPATCH_API int wfpatch_unpin(struct wfpatch *handle, void *addr, size_t len);
 
@@ -371,7 +383,7 @@ struct wfpatch_wait_opts {
  * @nr_spans: its length
  *
  * Errors: ENOENT no view @view; EOPNOTSUPP WFPATCH_TRANSITION_AUTO, as long as wfpatch_info() does
- * not show WFPATCH_FEATURE_AUTO.
+ * not show WFPATCH_FEATURE_AUTO; EINVAL spans without it.
  */
 WFPATCH_API int wfpatch_transition(struct wfpatch *handle, unsigned int view, unsigned int flags,
 				   const struct wfpatch_span *spans, unsigned int nr_spans);
@@ -397,7 +409,8 @@ WFPATCH_API int wfpatch_begin(struct wfpatch *handle, unsigned int *view);
  * wfpatch_switch() to the old view (wfpatch_view_info.parent), which is still there, to go back.
  * Errors: ENOENT no view @view; ESTALE another view has become the target since wfpatch_begin():
  * delete @view and begin again; ECANCELED another transition was begun while this one waited;
- * ETIMEDOUT; EINTR; ENOMEM; what @on_event returned.
+ * ETIMEDOUT; EINTR; ENOMEM; EOPNOTSUPP the process has an LDT; EBUSY all have come, but the old
+ * view has become the target again and is not deleted; what @on_event returned.
  */
 WFPATCH_API int wfpatch_finish(struct wfpatch *handle, unsigned int view,
 			       const struct wfpatch_wait_opts *opts);
@@ -410,8 +423,8 @@ WFPATCH_API int wfpatch_finish(struct wfpatch *handle, unsigned int view,
  *
  * The calling thread comes over in this call, as at a wfpatch_quiesce(). After -ETIMEDOUT the
  * transition goes on: wfpatch_wait(), or wfpatch_switch() to another view.
- * Errors: ENOENT no view @view; ECANCELED, ETIMEDOUT, EINTR, ENOMEM as for wfpatch_finish(); what
- * @on_event returned.
+ * Errors: ENOENT no view @view; ECANCELED, ETIMEDOUT, EINTR, ENOMEM, EOPNOTSUPP as for
+ * wfpatch_finish(); what @on_event returned.
  */
 WFPATCH_API int wfpatch_switch(struct wfpatch *handle, unsigned int view,
 			       const struct wfpatch_wait_opts *opts);
@@ -422,8 +435,8 @@ WFPATCH_API int wfpatch_switch(struct wfpatch *handle, unsigned int view,
  * @view: the view, 0 for the base
  * @opts: or NULL
  *
- * Errors: ECANCELED @view is not the target, or no longer; ETIMEDOUT, EINTR, ENOMEM as for
- * wfpatch_finish(); what @on_event returned.
+ * Errors: ECANCELED @view is not the target, or no longer; ETIMEDOUT, EINTR, ENOMEM, EOPNOTSUPP as
+ * for wfpatch_finish(); what @on_event returned.
  */
 WFPATCH_API int wfpatch_wait(struct wfpatch *handle, unsigned int view,
 			     const struct wfpatch_wait_opts *opts);
@@ -473,7 +486,8 @@ struct wfpatch_redirect_opts {
  * the functions is not mapped; ENOEXEC one is not in executable memory; EACCES @old_function is in a
  * shared mapping; ENODATA its size is not known; ERANGE it is too short for the jump; EEXIST it
  * jumps elsewhere in @view, or was changed by other means; EOPNOTSUPP, ENOMEM, ENOSPC as for
- * wfpatch_view_write(). On any error nothing is changed.
+ * wfpatch_view_write(); those of open(2) if /proc/self/maps cannot be read. On any error nothing is
+ * changed.
  */
 WFPATCH_API int wfpatch_redirect(struct wfpatch *handle, unsigned int view, void *old_function,
 				 const void *new_function,
@@ -487,8 +501,9 @@ WFPATCH_API int wfpatch_redirect(struct wfpatch *handle, unsigned int view, void
  * @opts: or NULL
  *
  * Errors: EINVAL @view is the base; ENOENT no view @view, or @old_function is not redirected in it;
- * EBUSY threads run in it; EFAULT @old_function is not mapped; EEXIST it was changed by other means;
- * ENOMEM.
+ * EBUSY threads run in it; EFAULT @old_function is not mapped; ENOEXEC it is not in executable
+ * memory; EEXIST it was changed by other means; ENOMEM; those of open(2) if /proc/self/maps cannot
+ * be read.
  */
 WFPATCH_API int wfpatch_unredirect(struct wfpatch *handle, unsigned int view, void *old_function,
 				   const struct wfpatch_redirect_opts *opts);
