@@ -39,11 +39,11 @@ struct wf_process {
 	struct list_head list;		/* lock to write, RCU to read: all views with tables */
 	unsigned int nr_views;		/* lock: in @views, so those deleted are not counted */
 	unsigned int nr_live;		/* lock: with tables */
-	struct mutex count_mutex;	/* orders the counts of transition.c; taken before lock */
+	struct mutex count_mutex;	/* orders the counts of transition.c; under no mutex */
 	u32 target;			/* lock: of the last transition */
 	bool in_transition;		/* lock */
 	unsigned int total;		/* lock: threads when last counted, for transition.c */
-	unsigned long recount_delay;	/* jiffies */
+	unsigned long recount_delay;	/* jiffies; a stale value does no harm */
 	struct delayed_work recount;	/* while in transition; holds a reference when queued */
 
 	atomic_t nr_dying;		/* views that are retired and not freed yet */

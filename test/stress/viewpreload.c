@@ -5,8 +5,9 @@
  * process makes one anew. The program notices nothing: no output, no descriptor kept, no error.
  *
  * The view goes when the last handle is closed, but lives on while threads are in it: so the handle
- * is closed at once. With WFPATCH_PRELOAD_STATS naming a file, each process adds a line to it at
- * its exit: its id, its name and whether it was in a view.
+ * is closed at once. With WFPATCH_PRELOAD_STATS naming a file, each process that ends by itself adds
+ * a line to it: its id, its name and whether its last thread was in a view. One that cannot make a
+ * view adds a line at once, and is called "no-view" from then on, which needs no descriptor.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -42,52 +44,39 @@ __asm__(".pushsection .text\n"
 /* What the page says and the code returns in the view. */
 #define IN_VIEW 2
 
+/* The first handle of a process is not given while a signal is on its way: EINTR. */
 static long open_device(void)
 {
-	return raw_call(SYS_openat, (unsigned long)AT_FDCWD, (unsigned long)DEVICE_PATH,
-			O_RDWR | O_CLOEXEC, 0);
+	long fd;
+
+	do
+		fd = raw_call(SYS_openat, (unsigned long)AT_FDCWD, (unsigned long)DEVICE_PATH,
+			      O_RDWR | O_CLOEXEC, 0);
+	while (fd == -EINTR);
+	return fd;
 }
 
-/* A forked child has its parent's content in its base: the kernel has to say so too. */
-static bool in_view(void)
+/*
+ * A forked child has its parent's content in its base: the kernel has to say so too. It cannot be
+ * asked when there is no descriptor left.
+ */
+static const char *where(void)
 {
 	uint32_t view = WFPATCH_BASE_VIEW;
-	long fd = open_device();
+	long fd;
 
+	if (data_page[0] != IN_VIEW || viewpreload_answer() != IN_VIEW)
+		return "base";
+	fd = open_device();
 	if (fd < 0)
-		return false;
+		return "unknown";
 	device_current((int)fd, &view);
 	raw_call(SYS_close, (unsigned long)fd, 0, 0, 0);
-	return view != WFPATCH_BASE_VIEW && data_page[0] == IN_VIEW &&
-	       viewpreload_answer() == IN_VIEW;
-}
-
-static void enter_view(void)
-{
-	static const unsigned char value = IN_VIEW;
-	struct wfpatch_seg segs[] = {
-		{ (uintptr_t)data_page, (uintptr_t)&value, 1 },
-		{ (uintptr_t)viewpreload_answer + 1, (uintptr_t)&value, 1 },
-	};
-	uint32_t view, previous;
-	long fd = open_device();
-
-	if (fd < 0)
-		return;
-	if (!device_create((int)fd, WFPATCH_BASE_VIEW, &view) &&
-	    !device_io((int)fd, WFPATCH_IOC_VIEW_WRITE, view, segs, 2))
-		device_migrate((int)fd, view, &previous);
-	raw_call(SYS_close, (unsigned long)fd, 0, 0, 0);
-}
-
-__attribute__((constructor)) static void start(void)
-{
-	pthread_atfork(NULL, NULL, enter_view);
-	enter_view();
+	return view == WFPATCH_BASE_VIEW ? "base" : "in-view";
 }
 
 /* System calls of its own: the program may have closed or replaced every stream. */
-__attribute__((destructor)) static void finish(void)
+static void say(const char *place)
 {
 	const char *path = getenv("WFPATCH_PRELOAD_STATS");
 	char line[128];
@@ -97,7 +86,7 @@ __attribute__((destructor)) static void finish(void)
 	if (!path || !*path)
 		return;
 	length = snprintf(line, sizeof(line), "%d %s %s\n", getpid(), program_invocation_short_name,
-			  in_view() ? "in-view" : "base");
+			  place);
 	fd = raw_call(SYS_openat, (unsigned long)AT_FDCWD, (unsigned long)path,
 		      O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 	if (fd < 0)
@@ -105,3 +94,52 @@ __attribute__((destructor)) static void finish(void)
 	raw_call(SYS_write, (unsigned long)fd, (unsigned long)line, (unsigned long)length, 0);
 	raw_call(SYS_close, (unsigned long)fd, 0, 0, 0);
 }
+
+static bool try_enter_view(void)
+{
+	static const unsigned char value = IN_VIEW;
+	struct wfpatch_seg segs[] = {
+		{ (uintptr_t)data_page, (uintptr_t)&value, 1 },
+		{ (uintptr_t)viewpreload_answer + 1, (uintptr_t)&value, 1 },
+	};
+	uint32_t view, previous;
+	long fd = open_device();
+	bool done;
+
+	if (fd < 0)
+		return false;
+	done = !device_create((int)fd, WFPATCH_BASE_VIEW, &view) &&
+	       !device_io((int)fd, WFPATCH_IOC_VIEW_WRITE, view, segs, 2) &&
+	       !device_migrate((int)fd, view, &previous);
+	raw_call(SYS_close, (unsigned long)fd, 0, 0, 0);
+	return done;
+}
+
+static void enter_view(void)
+{
+	if (try_enter_view() || !getenv("WFPATCH_PRELOAD_STATS"))
+		return;
+	raw_call(SYS_prctl, PR_SET_NAME, (unsigned long)"no-view", 0, 0);
+	say("base");
+}
+
+__attribute__((constructor)) static void start(void)
+{
+	pthread_atfork(NULL, NULL, enter_view);
+	enter_view();
+}
+
+__attribute__((destructor)) static void finish(void)
+{
+	say(where());
+}
+
+/* Children often end so: no destructor is run. */
+void _exit(int status)
+{
+	say(where());
+	for (;;)
+		raw_call(SYS_exit_group, (unsigned long)status, 0, 0, 0);
+}
+
+void _Exit(int status) __attribute__((alias("_exit")));

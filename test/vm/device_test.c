@@ -221,14 +221,22 @@ static void fill(const struct operation *op, union any *arg)
 	}
 }
 
-static void check_request(const struct operation *op, void *arg, int error, const char *how)
+/* One of many, after which check_unchanged() is called once. */
+static void check_error(const struct operation *op, void *arg, int error, const char *how)
 {
 	long result = request(device, op->cmd, arg);
+
+	if (result != -error)
+		FAIL("%s %s: expected %s, seen %s", op->name, how, error_name(error),
+		     error_name(-result));
+}
+
+static void check_request(const struct operation *op, void *arg, int error, const char *how)
+{
 	char what[100];
 
+	check_error(op, arg, error, how);
 	snprintf(what, sizeof(what), "%s %s", op->name, how);
-	if (result != -error)
-		FAIL("%s: expected %s, seen %s", what, error_name(error), error_name(-result));
 	check_unchanged(what);
 }
 
@@ -269,8 +277,9 @@ TEST(an_argument_that_ends_in_the_middle_gives_EFAULT)
 		fill(&operations[i], &arg);
 		for (inside = 1; inside < operations[i].size; inside++) {
 			memcpy(pages + PAGE - inside, &arg, inside);
-			check_request(&operations[i], pages + PAGE - inside, EFAULT, "half-way");
+			check_error(&operations[i], pages + PAGE - inside, EFAULT, "half-way");
 		}
+		check_unchanged(operations[i].name);
 	}
 }
 
@@ -311,7 +320,8 @@ TEST(a_size_too_small_gives_EINVAL)
 	for (i = 0; i < NR_OPERATIONS; i++) {
 		fill(&operations[i], &arg);
 		for (arg.size = 0; arg.size < operations[i].size; arg.size++)
-			check_request(&operations[i], &arg, EINVAL, "with too small a size");
+			check_error(&operations[i], &arg, EINVAL, "with too small a size");
+		check_unchanged(operations[i].name);
 	}
 }
 
@@ -326,8 +336,9 @@ TEST(an_unknown_tail_that_is_not_zero_gives_E2BIG)
 			fill(&operations[i], &arg);
 			arg.size = sizeof(arg);
 			arg.bytes[at] = 1;
-			check_request(&operations[i], &arg, E2BIG, "with a tail that is not zero");
+			check_error(&operations[i], &arg, E2BIG, "with a tail that is not zero");
 		}
+		check_unchanged(operations[i].name);
 	}
 }
 
@@ -389,9 +400,10 @@ TEST(unknown_flags_give_EINVAL)
 
 			fill(&operations[i], &arg);
 			arg.flags = 1U << bit;
-			check_request(&operations[i], &arg, known ? EOPNOTSUPP : EINVAL,
-				      "with an unknown flag");
+			check_error(&operations[i], &arg, known ? EOPNOTSUPP : EINVAL,
+				    "with an unknown flag");
 		}
+		check_unchanged(operations[i].name);
 	}
 }
 
@@ -435,8 +447,8 @@ TEST(no_such_request_gives_ENOTTY)
 
 	prepare();
 	for (nr = 15; nr < 256; nr++)
-		EXPECT(request(device, _IOC(_IOC_READ | _IOC_WRITE, WFPATCH_IOC_MAGIC, nr, 40),
-			       &arg), ENOTTY);
+		CHECK_ERROR(request(device, _IOC(_IOC_READ | _IOC_WRITE, WFPATCH_IOC_MAGIC, nr, 40),
+				    &arg), ENOTTY);
 	EXPECT(request(device, _IOWR(0x12, 0, struct wfpatch_info), &arg), ENOTTY);
 	EXPECT(request(device, _IO(WFPATCH_IOC_MAGIC, 0), &arg), ENOTTY);
 	EXPECT(request(device, FIONREAD, &arg), ENOTTY);
@@ -542,12 +554,13 @@ static char *find_mapping(const char *name, size_t *size)
 	return mapping;
 }
 
-/* Like a debugger: no mapping is too read-only for it. */
+/* Like a debugger: no mapping is too read-only for it, unless the kernel is set up so. */
 static void force(char *at, const void *bytes, size_t size)
 {
 	int fd = CHECK_LIBC(open("/proc/self/mem", O_RDWR | O_CLOEXEC));
 
-	CHECK_EQ(pwrite(fd, bytes, size, (off_t)(uintptr_t)at), size);
+	if (pwrite(fd, bytes, size, (off_t)(uintptr_t)at) != (ssize_t)size)
+		skip_test("/proc/self/mem does not write to the vdso: %s", last_error());
 	close(fd);
 }
 
@@ -572,7 +585,6 @@ TEST(arguments_are_read_from_the_vdso)
 	unsigned int seen_size = 0, seen_tail = 0;
 	size_t size = 0, offset, i;
 	char *vdso;
-	long result;
 	int error;
 
 	vdso_start();
@@ -587,11 +599,7 @@ TEST(arguments_are_read_from_the_vdso)
 				continue;
 			seen_size += error == EINVAL;
 			seen_tail += error == E2BIG;
-			result = request(device, operations[i].cmd, vdso + offset);
-			if (result != -error)
-				FAIL("%s at %zu in the vdso: expected %s, seen %s",
-				     operations[i].name, offset, error_name(error),
-				     error_name(-result));
+			check_error(&operations[i], vdso + offset, error, "in the vdso");
 		}
 	}
 	check_unchanged("requests with arguments in the vdso");
