@@ -14,6 +14,18 @@ static inline void check(const char *what, int result)
 		errx(EXIT_FAILURE, "%s: %s", what, strerror(-result));
 }
 
+/* A handle to this process; the library says what to do if it cannot be had. */
+static inline struct wfpatch *open_wfpatch(void)
+{
+	char message[256];
+	struct wfpatch *wf;
+	WFPATCH_OPTS(wfpatch_open_opts, opts, .message = message, .message_size = sizeof(message));
+
+	if (wfpatch_open(&wf, &opts))
+		errx(EXIT_FAILURE, "%s", message);
+	return wf;
+}
+
 /* Threads that run as long as the program. */
 static inline void start_threads(int nr, void *(*work)(void *))
 {

@@ -47,7 +47,7 @@ int main(void)
 	pthread_t threads[3];
 	int i;
 
-	check("open /dev/wfpatch", wfpatch_open(&wf, NULL));
+	wf = open_wfpatch();
 	check("create", wfpatch_view_create(wf, WFPATCH_BASE_VIEW, &traced));
 	check("redirect", wfpatch_redirect(wf, traced, square, square_counting, NULL));
 	for (i = 0; i < 3; i++)

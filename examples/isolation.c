@@ -37,7 +37,7 @@ int main(void)
 	long seen = 0;
 	int i;
 
-	check("open /dev/wfpatch", wfpatch_open(&wf, NULL));
+	wf = open_wfpatch();
 	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	check("pin", wfpatch_pin(wf, (void *)shared, PAGE));
 	for (i = 0; i < 2; i++) {

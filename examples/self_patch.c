@@ -41,7 +41,7 @@ int main(void)
 	unsigned int view;
 	int new, old;
 
-	check("open /dev/wfpatch", wfpatch_open(&wf, NULL));
+	wf = open_wfpatch();
 	start_threads(4, work);
 	check("begin", wfpatch_begin(wf, &view));
 	check("redirect", wfpatch_redirect(wf, view, version, version_new, NULL));

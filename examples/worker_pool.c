@@ -45,7 +45,7 @@ int main(void)
 	struct wfpatch *wf;
 	unsigned int view;
 
-	check("open /dev/wfpatch", wfpatch_open(&wf, NULL));
+	wf = open_wfpatch();
 	start_threads(4, work);
 	do_jobs(50);
 	check("begin", wfpatch_begin(wf, &view));

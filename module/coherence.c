@@ -6,7 +6,7 @@
  * From 6.6 the MMU notifier has a callback for exactly this (WF_HAS_SECONDARY_TLBS). Before, its
  * invalidate_range is not enough: moving page tables (mremap) flushes under the page-table lock and
  * tells notifiers only afterwards, unlocked, and reclaim flushes in batches without an mm. There
- * every flush of the base is seen by a probe on flush_tlb_mm_range(), and a batched one at the end
+ * every flush of the base is seen by a hook on flush_tlb_mm_range(), and a batched one at the end
  * of the range, before the page is freed.
  *
  * Everything here runs in raw atomic context, except where said.
@@ -54,7 +54,7 @@ void wf_invalidate(struct wf_process *p, unsigned long start, unsigned long end,
 	rcu_read_unlock();
 }
 
-#if WF_PROBE_FLUSH
+#if WF_HOOKED_FLUSH
 /* In place of flush_tlb_mm_range() for the mm of a process with views. */
 void wf_flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long end,
 			   unsigned int shift, bool tables)
@@ -71,16 +71,6 @@ void wf_flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned l
 		wf_invalidate(p, start, end, tables);
 	rcu_read_unlock();
 	wf_wrapper_exit();
-}
-
-/* Does not see everything, but more than nothing when the probes were taken away. */
-static void wf_notifier_invalidate(struct mmu_notifier *notifier, struct mm_struct *mm,
-				   unsigned long start, unsigned long end)
-{
-	struct wf_process *p = container_of(notifier, struct wf_process, notifier);
-
-	if (READ_ONCE(p->nr_live) && unlikely(!wf_hooks_armed()))
-		wf_invalidate(p, start, end, true);
 }
 #else
 static void wf_notifier_invalidate(struct mmu_notifier *notifier, struct mm_struct *mm,
@@ -113,7 +103,7 @@ static void wf_range_end(struct wf_process *p, const struct mmu_notifier_range *
 	default:
 		break;
 	}
-	if (WF_PROBE_FLUSH && wf_flush_is_batched(range->mm))
+	if (WF_HOOKED_FLUSH && wf_flush_is_batched(range->mm))
 		wf_invalidate(p, range->start, range->end, false);
 }
 
@@ -215,8 +205,6 @@ static const struct mmu_notifier_ops wf_notifier_ops = {
 	.test_young = wf_notifier_test_young,
 #if WF_HAS_SECONDARY_TLBS
 	.arch_invalidate_secondary_tlbs = wf_notifier_invalidate,
-#else
-	.invalidate_range = wf_notifier_invalidate,
 #endif
 	.alloc_notifier = wf_notifier_alloc,
 	.free_notifier = wf_notifier_free,
@@ -261,7 +249,7 @@ static void wf_lost_work(struct irq_work *work)
 		.tid = READ_ONCE(p->lost_tid),
 	};
 
-	pr_warn_ratelimited("thread %d was not in its view %u: the module's probes were disabled by someone else (see kprobes/enabled in debugfs and the sysctl kernel.ftrace_enabled); it was put right\n",
+	pr_warn_ratelimited("thread %d was not in its view %u: a hook of the module did not run, see the kernel's log for what befell ftrace; it was put right\n",
 			    event.tid, event.view);
 	wf_event_send(p, &event);
 }

@@ -7,6 +7,7 @@
 #ifndef WF_COMPAT_H
 #define WF_COMPAT_H
 
+#include <linux/ftrace.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
@@ -26,12 +27,43 @@
 #error "the probes of module/probe did not run; build with the Kbuild file of this tree"
 #endif
 
+/* What module/probe cannot ask for, in words. */
+#ifndef CONFIG_KPROBES
+#error "the kernel needs CONFIG_KPROBES"
+#endif
+#ifndef CONFIG_KALLSYMS
+#error "the kernel needs CONFIG_KALLSYMS"
+#endif
+#ifndef CONFIG_MMU_NOTIFIER
+#error "the kernel needs CONFIG_MMU_NOTIFIER"
+#endif
+#ifndef CONFIG_PREEMPT_NOTIFIERS
+#error "the kernel needs CONFIG_PREEMPT_NOTIFIERS"
+#endif
+#ifndef CONFIG_DYNAMIC_FTRACE_WITH_REGS
+#error "the kernel needs CONFIG_DYNAMIC_FTRACE_WITH_REGS"
+#endif
+
+/*
+ * What a callback of ftrace gets, and that it may be called without a guard against recursion:
+ * before 5.11 that is said by a flag, from then on the guard is asked for by one.
+ */
+#if WF_HAS_FTRACE_FREGS
+#define wf_ftrace_regs(args)	ftrace_get_regs(args)
+#define WF_FTRACE_NO_RECURSION	0
+#define WF_FTRACE_ARGS		struct ftrace_regs
+#else
+#define wf_ftrace_regs(args)	(args)
+#define WF_FTRACE_NO_RECURSION	FTRACE_OPS_FL_RECURSION_SAFE
+#define WF_FTRACE_ARGS		struct pt_regs
+#endif
+
 /*
  * Where the notifier has a callback at every TLB flush of the base, it is all that is needed.
- * Elsewhere some flushes come without one, or long before it (see coherence.c), and a probe on
+ * Elsewhere some flushes come without one, or long before it (see coherence.c), and a hook on
  * flush_tlb_mm_range() sees them.
  */
-#define WF_PROBE_FLUSH	(!WF_HAS_SECONDARY_TLBS)
+#define WF_HOOKED_FLUSH	(!WF_HAS_SECONDARY_TLBS)
 
 /* A notifier with that callback must not have callbacks for ranges: those need one of their own. */
 #define WF_RANGE_NOTIFIER	WF_HAS_SECONDARY_TLBS
@@ -62,7 +94,7 @@
 
 /*
  * Functions that we stand for and whose parameters vary: the parameters, their names to pass them
- * on, and where a probe finds the one that it looks at.
+ * on, and where a hook finds the one that it looks at.
  */
 #if WF_HAS_COPY_THREAD_ARGS
 #define WF_COPY_THREAD_PARAMETERS	struct task_struct *task,			\

@@ -54,6 +54,8 @@ union wf_request {
 
 static int wf_do_info(struct wf_process *p, union wf_request *r)
 {
+	if (r->info.caller_version && r->info.caller_version < WF_OLDEST_CALLER)
+		return -EPROTONOSUPPORT;
 	r->info.api_version = WFPATCH_API_VERSION;
 	r->info.max_views = WF_MAX_VIEWS;
 	r->info.features = 0;

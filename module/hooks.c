@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * All kprobes, and what their handlers decide. A handler runs in raw atomic context: it looks at
- * registers and at records that need no lock. Where more is to be done, it sends the call to a
- * wrapper, by setting the instruction pointer, and the wrapper calls the function itself.
+ * All hooks: one ftrace_ops for all functions, and what is decided at each. A handler runs in raw
+ * atomic context: it looks at registers and at records that need no lock. Where more is to be done,
+ * it sends the call to a wrapper, by setting the instruction pointer, and the wrapper calls the
+ * function itself.
  *
- * A probe with a post-handler is one that may change the instruction pointer: without, the kernel
- * would take a jump-optimized probe or an ftrace hook that cannot.
+ * PERMANENT: nobody can switch ftrace off (the sysctl kernel.ftrace_enabled) while hooks are armed.
+ * Nobody else may redirect the same functions then (IPMODIFY: livepatch, kprobes with a
+ * post-handler); all that only looks on (perf, kprobes, BPF, tracers) works beside us.
  */
 #define pr_fmt(fmt) "wfpatch: " fmt
 
 #include <linux/ftrace.h>
 #include <linux/hash.h>
-#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/ratelimit.h>
 #include <linux/sched/task.h>
 #include <linux/workqueue.h>
 #include "arch/x86/carrier.h"
@@ -62,7 +64,7 @@ void wf_call_end(struct wf_call *call)
 	wf_wrapper_exit();
 }
 
-/* Is this call of a probed function made by the wrapper that stands for it? */
+/* Is this call of a hooked function made by the wrapper that stands for it? */
 static bool wf_call_is_own(enum wf_hook hook)
 {
 	struct wf_call *call;
@@ -76,14 +78,9 @@ static bool wf_call_is_own(enum wf_hook hook)
 	return own;
 }
 
-static int wf_redirect(struct pt_regs *regs, void *wrapper)
+static void wf_redirect(struct pt_regs *regs, void *wrapper)
 {
 	regs->ip = (unsigned long)wrapper;
-	return 1;
-}
-
-static void wf_post(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
-{
 }
 
 /* A process with views, by address space. For decisions only: it may end at any time. */
@@ -102,80 +99,74 @@ static struct wf_process *wf_hooked(struct mm_struct *mm)
 }
 
 /* switch_mm_irqs_off(prev, next, task): a thread in a view gets the view's carrier. */
-static int wf_switch_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_switch_hook(struct pt_regs *regs)
 {
 	struct mm_struct *next = (struct mm_struct *)regs->si, *carrier;
 	struct task_struct *task = (struct task_struct *)regs->dx ?: current;
 
 	if (task->mm != next || !next)
-		return 0;
+		return;
 	carrier = wf_thread_carrier(task);
 	if (carrier) {
 		wf_carrier_update(carrier, next);
 		regs->si = (unsigned long)carrier;
 	}
-	return 0;
 }
 
 /* handle_mm_fault(vma, addr, flags, regs): faults of the processor come with registers. */
-static int wf_fault_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_fault_hook(struct pt_regs *regs)
 {
 	struct vm_area_struct *vma = (struct vm_area_struct *)regs->di;
 	struct wf_thread *thread = wf_thread_of(current);
 
 	if (!thread || !regs->cx || thread->in_fault)
-		return 0;
-	if (vma->vm_mm != current->mm || vma->vm_mm != thread->view->process->mm)
-		return 0;
-	return wf_redirect(regs, wf_handle_mm_fault);
+		return;
+	if (vma->vm_mm == current->mm && vma->vm_mm == thread->view->process->mm)
+		wf_redirect(regs, wf_handle_mm_fault);
 }
 
 /* fixup_user_fault(mm, addr, flags, unlocked): for the thread's own memory only */
-static int wf_fixup_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_fixup_hook(struct pt_regs *regs)
 {
 	struct mm_struct *mm = (struct mm_struct *)regs->di;
 
-	if (mm != current->mm || !wf_thread_carrier(current) || wf_call_is_own(WF_HOOK_FIXUP))
-		return 0;
-	return wf_redirect(regs, wf_fixup_user_fault);
+	if (mm == current->mm && wf_thread_carrier(current) && !wf_call_is_own(WF_HOOK_FIXUP))
+		wf_redirect(regs, wf_fixup_user_fault);
 }
 
-#if WF_PROBE_FLUSH
+#if WF_HOOKED_FLUSH
 /* flush_tlb_mm_range(mm, start, end, shift, tables) */
-static int wf_flush_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_flush_hook(struct pt_regs *regs)
 {
 	if (__this_cpu_read(wf_flush_own)) {
 		__this_cpu_write(wf_flush_own, false);
-		return 0;
+		return;
 	}
 	/* The base changed before: pairs with the barrier in wf_view_list(). */
 	smp_mb();
-	if (!wf_hooked((struct mm_struct *)regs->di))
-		return 0;
-	return wf_redirect(regs, wf_flush_tlb_mm_range);
+	if (wf_hooked((struct mm_struct *)regs->di))
+		wf_redirect(regs, wf_flush_tlb_mm_range);
 }
 #endif
 
 /* copy_process(pid, trace, node, args) */
-static int wf_copy_process_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_copy_process_hook(struct pt_regs *regs)
 {
 	struct kernel_clone_args *args = (struct kernel_clone_args *)regs->cx;
 
-	if (!wf_thread_of(current) || !(args->flags & CLONE_VM) ||
-	    wf_call_is_own(WF_HOOK_COPY_PROCESS))
-		return 0;
-	return wf_redirect(regs, wf_copy_process);
+	if (wf_thread_of(current) && args->flags & CLONE_VM &&
+	    !wf_call_is_own(WF_HOOK_COPY_PROCESS))
+		wf_redirect(regs, wf_copy_process);
 }
 
 /* copy_thread(..., task, ...) */
-static int wf_copy_thread_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_copy_thread_hook(struct pt_regs *regs)
 {
 	struct task_struct *task = wf_copy_thread_task(regs);
 
-	if (!wf_thread_of(current) || !task->mm || task->mm == current->mm ||
-	    wf_call_is_own(WF_HOOK_COPY_THREAD))
-		return 0;
-	return wf_redirect(regs, wf_copy_thread);
+	if (wf_thread_of(current) && task->mm && task->mm != current->mm &&
+	    !wf_call_is_own(WF_HOOK_COPY_THREAD))
+		wf_redirect(regs, wf_copy_thread);
 }
 
 /*
@@ -230,76 +221,68 @@ static bool wf_release_wanted(struct pt_regs *regs, enum wf_hook hook)
 	return p && READ_ONCE(p->in_transition);
 }
 
-static int wf_exit_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_exit_hook(struct pt_regs *regs)
 {
-	if (!wf_release_wanted(regs, WF_HOOK_EXIT))
-		return 0;
-	return wf_redirect(regs, wf_exit_mm_release);
+	if (wf_release_wanted(regs, WF_HOOK_EXIT))
+		wf_redirect(regs, wf_exit_mm_release);
 }
 
-static int wf_exec_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_exec_hook(struct pt_regs *regs)
 {
-	if (!wf_release_wanted(regs, WF_HOOK_EXEC))
-		return 0;
-	return wf_redirect(regs, wf_exec_mm_release);
+	if (wf_release_wanted(regs, WF_HOOK_EXEC))
+		wf_redirect(regs, wf_exec_mm_release);
 }
 
 /* do_madvise(mm, start, len, advice) */
-static int wf_madvise_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_madvise_hook(struct pt_regs *regs)
 {
-	if (!wf_madvise_wanted(regs->cx) || !wf_hooked((struct mm_struct *)regs->di) ||
-	    wf_call_is_own(WF_HOOK_MADVISE))
-		return 0;
-	return wf_redirect(regs, wf_do_madvise);
+	if (wf_madvise_wanted(regs->cx) && wf_hooked((struct mm_struct *)regs->di) &&
+	    !wf_call_is_own(WF_HOOK_MADVISE))
+		wf_redirect(regs, wf_do_madvise);
 }
 
 /* madvise(start, len, advice) and process_madvise(pidfd, ranges, nr, advice, flags) */
-static int wf_sys_madvise_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_sys_madvise_hook(struct pt_regs *regs)
 {
 	const struct pt_regs *args = (const struct pt_regs *)regs->di;
 
-	if (!wf_madvise_wanted(args->dx) || !wf_hooked(current->mm))
-		return 0;
-	return wf_redirect(regs, wf_sys_madvise);
+	if (wf_madvise_wanted(args->dx) && wf_hooked(current->mm))
+		wf_redirect(regs, wf_sys_madvise);
 }
 
-static int wf_sys_madvise32_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_sys_madvise32_hook(struct pt_regs *regs)
 {
 	const struct pt_regs *args = (const struct pt_regs *)regs->di;
 
-	if (!wf_madvise_wanted(args->dx) || !wf_hooked(current->mm))
-		return 0;
-	return wf_redirect(regs, wf_sys_madvise32);
+	if (wf_madvise_wanted(args->dx) && wf_hooked(current->mm))
+		wf_redirect(regs, wf_sys_madvise32);
 }
 
-static int wf_process_madvise_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_process_madvise_hook(struct pt_regs *regs)
 {
 	const struct pt_regs *args = (const struct pt_regs *)regs->di;
 
-	if (!wf_madvise_wanted(args->r10) || !wf_hooked(current->mm) ||
-	    wf_call_is_own(WF_HOOK_PROCESS_MADVISE))
-		return 0;
-	return wf_redirect(regs, wf_sys_process_madvise);
+	if (wf_madvise_wanted(args->r10) && wf_hooked(current->mm) &&
+	    !wf_call_is_own(WF_HOOK_PROCESS_MADVISE))
+		wf_redirect(regs, wf_sys_process_madvise);
 }
 
-static int wf_process_madvise32_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_process_madvise32_hook(struct pt_regs *regs)
 {
 	const struct pt_regs *args = (const struct pt_regs *)regs->di;
 
-	if (!wf_madvise_wanted(args->si) || !wf_hooked(current->mm) ||
-	    wf_call_is_own(WF_HOOK_PROCESS_MADVISE))
-		return 0;
-	return wf_redirect(regs, wf_sys_process_madvise32);
+	if (wf_madvise_wanted(args->si) && wf_hooked(current->mm) &&
+	    !wf_call_is_own(WF_HOOK_PROCESS_MADVISE))
+		wf_redirect(regs, wf_sys_process_madvise32);
 }
 
 /* mprotect_fixup(..., vma, prev, start, end, flags) */
-static int wf_mprotect_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_mprotect_hook(struct pt_regs *regs)
 {
 	struct vm_area_struct *vma = wf_mprotect_vma(regs);
 
-	if (!wf_hooked(vma->vm_mm) || wf_call_is_own(WF_HOOK_MPROTECT))
-		return 0;
-	return wf_redirect(regs, wf_mprotect_fixup);
+	if (wf_hooked(vma->vm_mm) && !wf_call_is_own(WF_HOOK_MPROTECT))
+		wf_redirect(regs, wf_mprotect_fixup);
 }
 
 /* In place of the system call: the descriptor table is loaded from the mm that is switched to. */
@@ -309,175 +292,187 @@ static long wf_modify_ldt(const struct pt_regs *regs)
 }
 
 /* modify_ldt(func, ptr, bytecount): 0 and 2 read. The second entry is for 32-bit callers. */
-static int wf_ldt_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_ldt_hook(struct pt_regs *regs)
 {
 	unsigned long func = ((struct pt_regs *)regs->di)->di;
 
-	if (func == 0 || func == 2 || !wf_hooked(current->mm))
-		return 0;
-	return wf_redirect(regs, wf_modify_ldt);
+	if (func != 0 && func != 2 && wf_hooked(current->mm))
+		wf_redirect(regs, wf_modify_ldt);
 }
 
-static int wf_ldt32_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_ldt32_hook(struct pt_regs *regs)
 {
 	u32 func = ((struct pt_regs *)regs->di)->bx;
 
-	if (func == 0 || func == 2 || !wf_hooked(current->mm))
-		return 0;
-	return wf_redirect(regs, wf_modify_ldt);
+	if (func != 0 && func != 2 && wf_hooked(current->mm))
+		wf_redirect(regs, wf_modify_ldt);
 }
 
 /* x86_pmu_event_mapped(event, mm), x86_pmu_event_unmapped(event, mm) */
-static int wf_pmu_mapped_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_pmu_mapped_hook(struct pt_regs *regs)
 {
-	if (!wf_hooked((struct mm_struct *)regs->si) || wf_call_is_own(WF_HOOK_PMU_MAPPED))
-		return 0;
-	return wf_redirect(regs, wf_pmu_event_mapped);
+	if (wf_hooked((struct mm_struct *)regs->si) && !wf_call_is_own(WF_HOOK_PMU_MAPPED))
+		wf_redirect(regs, wf_pmu_event_mapped);
 }
 
-static int wf_pmu_unmapped_pre(struct kprobe *probe, struct pt_regs *regs)
+static void wf_pmu_unmapped_hook(struct pt_regs *regs)
 {
-	if (!wf_hooked((struct mm_struct *)regs->si) || wf_call_is_own(WF_HOOK_PMU_UNMAPPED))
-		return 0;
-	return wf_redirect(regs, wf_pmu_event_unmapped);
+	if (wf_hooked((struct mm_struct *)regs->si) && !wf_call_is_own(WF_HOOK_PMU_UNMAPPED))
+		wf_redirect(regs, wf_pmu_event_unmapped);
 }
 
-/* nmi_uaccess_okay(void): any context. When a probe of someone else is interrupted, it is missed. */
-static int wf_nmi_uaccess_pre(struct kprobe *probe, struct pt_regs *regs)
+/* nmi_uaccess_okay(void): any context */
+static void wf_nmi_uaccess_hook(struct pt_regs *regs)
 {
-	return wf_nmi_uaccess_wanted() ? wf_redirect(regs, wf_nmi_uaccess_okay) : 0;
+	if (wf_nmi_uaccess_wanted())
+		wf_redirect(regs, wf_nmi_uaccess_okay);
 }
 
-static const struct {
+static const struct wf_hook_entry {
 	const char *symbol;
-	kprobe_pre_handler_t pre;
+	void (*handler)(struct pt_regs *regs);
 	bool optional;
 } wf_hook_table[] = {
-	{ "switch_mm_irqs_off", wf_switch_pre },
-	{ "handle_mm_fault", wf_fault_pre },
-	{ "fixup_user_fault", wf_fixup_pre },
-#if WF_PROBE_FLUSH
-	{ "flush_tlb_mm_range", wf_flush_pre },
+	{ "switch_mm_irqs_off", wf_switch_hook },
+	{ "handle_mm_fault", wf_fault_hook },
+	{ "fixup_user_fault", wf_fixup_hook },
+#if WF_HOOKED_FLUSH
+	{ "flush_tlb_mm_range", wf_flush_hook },
 #endif
-	{ "copy_process", wf_copy_process_pre },
-	{ "copy_thread", wf_copy_thread_pre },
-	{ "exit_mm_release", wf_exit_pre },
-	{ "exec_mm_release", wf_exec_pre },
-	{ "do_madvise", wf_madvise_pre },
-	{ "__x64_sys_madvise", wf_sys_madvise_pre },
-	{ "__ia32_sys_madvise", wf_sys_madvise32_pre, true },
-	{ "__x64_sys_process_madvise", wf_process_madvise_pre, true },
-	{ "__ia32_sys_process_madvise", wf_process_madvise32_pre, true },
-	{ "mprotect_fixup", wf_mprotect_pre },
-	{ "__x64_sys_modify_ldt", wf_ldt_pre, true },
-	{ "__ia32_sys_modify_ldt", wf_ldt32_pre, true },
-	{ "x86_pmu_event_mapped", wf_pmu_mapped_pre, true },
-	{ "x86_pmu_event_unmapped", wf_pmu_unmapped_pre, true },
-	{ "nmi_uaccess_okay", wf_nmi_uaccess_pre, true },
+	{ "copy_process", wf_copy_process_hook },
+	{ "copy_thread", wf_copy_thread_hook },
+	{ "exit_mm_release", wf_exit_hook },
+	{ "exec_mm_release", wf_exec_hook },
+	{ "do_madvise", wf_madvise_hook },
+	{ "__x64_sys_madvise", wf_sys_madvise_hook },
+	{ "__ia32_sys_madvise", wf_sys_madvise32_hook, true },
+	{ "__x64_sys_process_madvise", wf_process_madvise_hook, true },
+	{ "__ia32_sys_process_madvise", wf_process_madvise32_hook, true },
+	{ "mprotect_fixup", wf_mprotect_hook },
+	{ "__x64_sys_modify_ldt", wf_ldt_hook, true },
+	{ "__ia32_sys_modify_ldt", wf_ldt32_hook, true },
+	{ "x86_pmu_event_mapped", wf_pmu_mapped_hook, true },
+	{ "x86_pmu_event_unmapped", wf_pmu_unmapped_hook, true },
+	{ "nmi_uaccess_okay", wf_nmi_uaccess_hook, true },
 };
 
-#define WF_NR_HOOKS	ARRAY_SIZE(wf_hook_table)
+/* The hooks that this kernel has, hashed by the address that ftrace calls from. Set at load only. */
+#define WF_SLOT_BITS	6
+static struct wf_hook_slot {
+	unsigned long ip;
+	const struct wf_hook_entry *hook;
+} wf_hook_slots[1 << WF_SLOT_BITS];
+static_assert(ARRAY_SIZE(wf_hook_table) <= ARRAY_SIZE(wf_hook_slots) / 2);
 
-static struct kprobe wf_probes[WF_NR_HOOKS];
-static bool wf_hook_present[WF_NR_HOOKS];
-static const bool *wf_kprobes_disarmed;	/* kprobes/enabled in debugfs, inverted */
+/* The slot of @ip, or the free one that it may have. */
+static struct wf_hook_slot *wf_hook_slot(unsigned long ip)
+{
+	unsigned int i = hash_long(ip, WF_SLOT_BITS);
+
+	while (wf_hook_slots[i].ip && wf_hook_slots[i].ip != ip)
+		i = (i + 1) % ARRAY_SIZE(wf_hook_slots);
+	return &wf_hook_slots[i];
+}
+
+static void notrace wf_hook_call(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
+				 WF_FTRACE_ARGS *args)
+{
+	const struct wf_hook_entry *hook;
+
+	preempt_disable_notrace();
+	hook = wf_hook_slot(ip)->hook;
+	if (!WARN_ON_ONCE(!hook))
+		hook->handler(wf_ftrace_regs(args));
+	preempt_enable_notrace();
+}
+
+#define WF_HOOK_FLAGS	(FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY |	\
+			 FTRACE_OPS_FL_PERMANENT | WF_FTRACE_NO_RECURSION)
+
+static struct ftrace_ops wf_hooks = { .func = wf_hook_call, .flags = WF_HOOK_FLAGS };
+
 static const int *wf_ftrace_enabled;	/* the sysctl of that name */
 
 static DEFINE_MUTEX(wf_hooks_mutex);
 static atomic_t wf_hooks_users;		/* leaves 0 under wf_hooks_mutex only */
 static bool wf_hooks_on;		/* wf_hooks_mutex */
 
-/* Take back the first @n probes. */
-static void wf_hooks_unregister(unsigned int n)
+static void notrace wf_hook_nothing(unsigned long ip, unsigned long parent,
+				    struct ftrace_ops *ops, WF_FTRACE_ARGS *args)
 {
-	struct kprobe *probes[WF_NR_HOOKS];
-	unsigned int i, count = 0;
-
-	for (i = 0; i < n; i++)
-		if (wf_hook_present[i])
-			probes[count++] = &wf_probes[i];
-	unregister_kprobes(probes, count);
 }
 
-static void wf_hooks_off(void)
+/* Which function is it that we may not redirect? Each is tried alone, which takes a while. */
+static void wf_hooks_explain(void)
 {
-	if (!wf_hooks_on)
+	static struct ftrace_ops alone = { .func = wf_hook_nothing, .flags = WF_HOOK_FLAGS };
+	static DEFINE_RATELIMIT_STATE(often, 10 * HZ, 1);
+	unsigned int i;
+
+	if (!__ratelimit(&often))
 		return;
-	wf_hooks_unregister(WF_NR_HOOKS);
-	preempt_notifier_dec();
-	wf_hooks_on = false;
-}
+	for (i = 0; i < ARRAY_SIZE(wf_hook_slots); i++) {
+		const struct wf_hook_slot *slot = &wf_hook_slots[i];
+		int ret;
 
-/*
- * Is there a probe of someone else that ours would join? The kernel armed it as one that does not
- * change the instruction pointer, and would not do it again for ours.
- */
-static bool wf_hook_is_taken(unsigned int i)
-{
-	unsigned long addr = wf_ksym_address(wf_hook_table[i].symbol);
-	struct kprobe *probe;
-	bool taken;
-
-	/* A probe at an entry that ftrace can hook is found a few bytes behind it, or at it. */
-	addr = wf_ksym(ftrace_location)(addr) ?: addr;
-	preempt_disable();
-	probe = wf_ksym(get_kprobe)((void *)addr);
-	taken = probe && !probe->post_handler;
-	preempt_enable();
-	return taken;
+		if (!slot->ip || ftrace_set_filter_ip(&alone, slot->ip, 0, 1))
+			continue;
+		ret = register_ftrace_function(&alone);
+		if (!ret)
+			unregister_ftrace_function(&alone);
+		else if (ret == -EBUSY)
+			pr_err("cannot redirect %s: someone else does already; see /sys/kernel/livepatch, and who has a probe with a post-handler or a BPF program there\n",
+			       slot->hook->symbol);
+	}
+	ftrace_set_filter(&alone, NULL, 0, 1);
 }
 
 static int wf_hooks_arm(void)
 {
-	unsigned int i;
-	int ret;
+	int ret = register_ftrace_function(&wf_hooks);
 
-	for (i = 0; i < WF_NR_HOOKS; i++) {
-		if (!wf_hook_present[i])
-			continue;
-		wf_probes[i] = (struct kprobe){
-			.symbol_name = wf_hook_table[i].symbol,
-			.pre_handler = wf_hook_table[i].pre,
-			.post_handler = wf_post,
-		};
-		ret = wf_hook_is_taken(i) ? -EBUSY : register_kprobe(&wf_probes[i]);
-		if (ret) {
-			pr_err_ratelimited("cannot probe %s: error %d; is it probed or redirected by someone else (perf, bpf, livepatch)?\n",
-					   wf_hook_table[i].symbol, ret);
-			wf_hooks_unregister(i);
-			return -EIO;
-		}
+	if (!ret) {
+		preempt_notifier_inc();
+		wf_hooks_on = true;
+		return 0;
 	}
-	preempt_notifier_inc();
-	wf_hooks_on = true;
-	if (!wf_hooks_armed()) {
-		pr_err_ratelimited("the probes do not work: they are disabled (see kprobes/enabled in debugfs and the sysctl kernel.ftrace_enabled)\n");
-		wf_hooks_off();
-		return -EIO;
-	}
-	return 0;
+	if (ret == -ENOMEM)
+		return ret;
+	if (wf_ftrace_enabled && !READ_ONCE(*wf_ftrace_enabled))
+		pr_err_ratelimited("the kernel's functions cannot be hooked: ftrace is switched off (the sysctl kernel.ftrace_enabled is 0)\n");
+	else if (ret == -EBUSY)
+		wf_hooks_explain();
+	else
+		pr_err_ratelimited("the kernel's functions cannot be hooked: ftrace gives error %d\n",
+				   ret);
+	return -EIO;
 }
 
-/* Are the probes in force? Administrators can disable all of them. Cheap; any context. */
-bool wf_hooks_armed(void)
+/* False: ftrace has found a fault of its own and changes no hook any more. Ours stay for ever. */
+static bool wf_hooks_off(void)
 {
-	return !(wf_kprobes_disarmed && READ_ONCE(*wf_kprobes_disarmed)) &&
-	       !(wf_ftrace_enabled && !READ_ONCE(*wf_ftrace_enabled));
+	if (!wf_hooks_on)
+		return true;
+	if (unregister_ftrace_function(&wf_hooks))
+		return false;
+	preempt_notifier_dec();
+	wf_hooks_on = false;
+	return true;
 }
 
 /* A little later, because who deletes one view may create the next. */
 static void wf_hooks_idle(struct work_struct *work)
 {
 	mutex_lock(&wf_hooks_mutex);
-	if (!atomic_read(&wf_hooks_users))
-		wf_hooks_off();
+	if (!atomic_read(&wf_hooks_users) && !wf_hooks_off())
+		pr_err_ratelimited("the hooks cannot be disarmed: ftrace has shut itself down, see the log above\n");
 	mutex_unlock(&wf_hooks_mutex);
 }
 
 static DECLARE_DELAYED_WORK(wf_hooks_work, wf_hooks_idle);
 
 /*
- * The probes are armed until the matching wf_hooks_put(). Every view holds such a reference, and
+ * The hooks are armed until the matching wf_hooks_put(). Every view holds such a reference, and
  * nothing else does for longer than a request: nothing is hooked without a view (invariant 8).
  * Sleeps.
  */
@@ -488,8 +483,6 @@ int wf_hooks_get(void)
 	mutex_lock(&wf_hooks_mutex);
 	if (!wf_hooks_on)
 		ret = wf_hooks_arm();
-	else if (!wf_hooks_armed())
-		ret = -EIO;
 	if (!ret)
 		wf_hooks_get_again();
 	mutex_unlock(&wf_hooks_mutex);
@@ -508,25 +501,53 @@ void wf_hooks_put(void)
 		schedule_delayed_work(&wf_hooks_work, 2 * HZ);
 }
 
-/* See that every probe can be set. */
-int wf_hooks_init(void)
+/* Where ftrace calls from in each function: at its beginning, or behind a landing pad there. */
+static int wf_hooks_find(void)
 {
-	unsigned int i;
-	int ret;
+	const struct wf_hook_entry *hook;
 
-	for (i = 0; i < WF_NR_HOOKS; i++) {
-		wf_hook_present[i] = wf_ksym_address(wf_hook_table[i].symbol);
-		if (!wf_hook_present[i] && !wf_hook_table[i].optional) {
-			pr_err("this kernel has no function %s\n", wf_hook_table[i].symbol);
+	for (hook = wf_hook_table; hook < wf_hook_table + ARRAY_SIZE(wf_hook_table); hook++) {
+		unsigned long addr = wf_ksym_address(hook->symbol);
+		unsigned long ip = addr ? wf_ksym(ftrace_location)(addr) : 0;
+		struct wf_hook_slot *slot;
+		int ret;
+
+		if (!addr && hook->optional)
+			continue;
+		if (!addr || !ip) {
+			pr_err("this kernel has no function %s%s\n", hook->symbol,
+			       addr ? " that ftrace can hook" : "");
 			return -ENOENT;
 		}
+		slot = wf_hook_slot(ip);
+		if (slot->ip) {
+			pr_err("the functions %s and %s are one\n", hook->symbol,
+			       slot->hook->symbol);
+			return -EINVAL;
+		}
+		ret = ftrace_set_filter_ip(&wf_hooks, ip, 0, 0);
+		if (ret)
+			return ret;
+		*slot = (struct wf_hook_slot){ .ip = ip, .hook = hook };
 	}
-	wf_kprobes_disarmed = (const bool *)wf_ksym_address("kprobes_all_disarmed");
+	return 0;
+}
+
+/* See that everything can be hooked. */
+int wf_hooks_init(void)
+{
+	int ret = wf_hooks_find();
+
 	wf_ftrace_enabled = (const int *)wf_ksym_address("ftrace_enabled");
-	mutex_lock(&wf_hooks_mutex);
-	ret = wf_hooks_arm();
-	wf_hooks_off();
-	mutex_unlock(&wf_hooks_mutex);
+	if (!ret) {
+		mutex_lock(&wf_hooks_mutex);
+		ret = wf_hooks_arm();
+		if (!ret && !wf_hooks_off())
+			ret = -EIO;
+		mutex_unlock(&wf_hooks_mutex);
+	}
+	if (ret)
+		ftrace_set_filter(&wf_hooks, NULL, 0, 1);
 	return ret;
 }
 
@@ -537,7 +558,11 @@ void wf_hooks_exit(void)
 	long n;
 
 	cancel_delayed_work_sync(&wf_hooks_work);
-	wf_hooks_off();
+	while (!wf_hooks_off()) {
+		pr_err_ratelimited("cannot be unloaded: ftrace has shut itself down, and the hooks stay\n");
+		schedule_timeout_uninterruptible(10 * HZ);
+	}
+	ftrace_set_filter(&wf_hooks, NULL, 0, 1);
 	/* Who was sent to a wrapper but has not counted itself there has not slept since. */
 	synchronize_rcu_tasks();
 	do {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The probes: armed while there is a view. */
+/* The hooks: armed while there is a view. */
 #ifndef WF_HOOKS_H
 #define WF_HOOKS_H
 
@@ -23,7 +23,7 @@ enum wf_hook {
 	WF_HOOK_PMU_UNMAPPED,
 };
 
-/* A wrapper at work, on its stack: the function that it calls passes the probe. */
+/* A wrapper at work, on its stack: the function that it calls passes the hook. */
 struct wf_call {
 	struct hlist_node node;
 	struct task_struct *task;
@@ -38,7 +38,6 @@ void wf_hooks_exit(void);
 int wf_hooks_get(void);
 void wf_hooks_get_again(void);
 void wf_hooks_put(void);
-bool wf_hooks_armed(void);
 
 /* How many wrappers are at work: none may be when the module goes. */
 DECLARE_PER_CPU(long, wf_wrappers);

@@ -24,7 +24,6 @@ WF_SAME(exec_mm_release);
 WF_SAME(do_madvise);
 WF_SAME(mprotect_fixup);
 WF_SAME(fixup_user_fault);
-WF_SAME(get_kprobe);
 WF_SAME(ftrace_location);
 
 /* kallsyms_lookup_name() */

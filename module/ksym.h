@@ -11,7 +11,6 @@
 #include <linux/static_call.h>
 #include "compat.h"
 
-struct kprobe;
 struct perf_event;
 struct pt_regs;
 
@@ -34,11 +33,10 @@ struct pt_regs;
 	X(int, mprotect_fixup, (WF_MPROTECT_PARAMETERS))		\
 	X(int, fixup_user_fault, (struct mm_struct *mm, unsigned long addr,			\
 				  unsigned int flags, bool *unlocked))				\
-	X(struct kprobe *, get_kprobe, (void *addr))						\
 	X(unsigned long, ftrace_location, (unsigned long ip))					\
 	X(void, cr4_update_pce, (void *unused))
 
-/* Those that only a probe on the function itself leads to: not called where there is none. */
+/* Those that only a hook on the function itself leads to: not called where there is none. */
 #define WF_KSYMS_OPTIONAL(X)									\
 	X(long, __x64_sys_process_madvise, (const struct pt_regs *regs))			\
 	X(long, __ia32_sys_process_madvise, (const struct pt_regs *regs))			\
@@ -57,7 +55,7 @@ WF_KSYMS_OPTIONAL(WF_KSYM_DECLARE)
 
 int wf_ksym_init(void);
 
-/* The address of any kernel symbol, 0 if there is none. For probes and data, not for calls. */
+/* The address of any kernel symbol, 0 if there is none. For hooks and data, not for calls. */
 unsigned long wf_ksym_address(const char *name);
 
 #endif

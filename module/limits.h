@@ -12,6 +12,11 @@
 #define WF_MAX_EVENTS	1024		/* records waiting on one handle: WFPATCH_EVENT_OVERFLOW */
 #define WF_MAX_LIST	65536U		/* threads that LIST_THREADS shows; more are counted only */
 
+/* Callers of an older interface (WFPATCH_API_VERSION) than this are told so: EPROTONOSUPPORT. */
+#ifndef WF_OLDEST_CALLER
+#define WF_OLDEST_CALLER	1
+#endif
+
 /* Private tables of pages that are worked on before the view lock is dropped for a moment. */
 #define WF_REVALIDATE_BUDGET	4
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The processes that have handles or views, by address space. Found under RCU from probes; made by
+ * The processes that have handles or views, by address space. Found under RCU from hooks; made by
  * the first handle; gone when the last handle is closed and the last view is freed.
  */
 #include <linux/hashtable.h>

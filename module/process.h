@@ -54,7 +54,7 @@ struct wf_process {
 
 	struct page *status_page;
 	struct wfpatch_status *status;	/* lock to write */
-	struct irq_work lost_work;	/* tells of probes that were disabled; see coherence.c */
+	struct irq_work lost_work;	/* tells of hooks that did not run; see coherence.c */
 	unsigned long lost_next;	/* jiffies: when it may tell again */
 	pid_t lost_tid;
 	u32 lost_view;

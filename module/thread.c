@@ -5,7 +5,7 @@
  * A thread's record is found on task->preempt_notifiers, which only the task itself changes (or its
  * creator before it first runs), and which costs other tasks nothing. The notifier's callback at
  * every switch-in is the self-check that keeps invariant 5: the processor must have the view's
- * tables loaded, or somebody disabled the probes.
+ * tables loaded, or a hook did not run.
  */
 #define pr_fmt(fmt) "wfpatch: " fmt
 
@@ -268,8 +268,8 @@ static struct wf_thread *wf_thread_release_one(struct wf_process *p, bool *retir
 }
 
 /*
- * The address space ends. Threads left their views when they ended, unless somebody disabled the
- * probes meanwhile; what they left is cleared away here. Such a task runs no user code of this
+ * The address space ends. Threads left their views when they ended, unless a hook did
+ * not run; what they left is cleared away here. Such a task runs no user code of this
  * address space, and nobody but its own switch-in looks at its list of notifiers.
  */
 void wf_thread_release_all(struct wf_process *p)

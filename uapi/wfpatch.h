@@ -39,7 +39,7 @@
  * struct wfpatch_info - what this module can do on this kernel (WFPATCH_IOC_INFO)
  * @size: sizeof(struct wfpatch_info)
  * @flags: 0
- * @api_version: out: WFPATCH_API_VERSION of the module; grows when requests are added
+ * @api_version: out: WFPATCH_API_VERSION of the module; grows with every addition to this interface
  * @max_views: out: views that one process may have at a time, the base not counted
  * @features: out: WFPATCH_FEATURE_... bits
  * @max_segs: out: segments of one VIEW_WRITE or VIEW_READ
@@ -50,7 +50,12 @@
  * @max_live: out: views that one process may have together with deleted ones that are not freed yet
  * @max_events: out: events that wait on one handle before WFPATCH_EVENT_OVERFLOW
  * @max_list: out: threads that LIST_THREADS shows at most
- * @reserved: out: 0
+ * @caller_version: WFPATCH_API_VERSION that the caller was written for, or 0 if it does not say
+ *
+ * A caller that was written for a later interface than the module's is served as far as the module
+ * goes; it sees by @api_version what it cannot ask for.
+ *
+ * Errors: EPROTONOSUPPORT @caller_version is not 0 and so old that the module does not serve it.
  */
 struct wfpatch_info {
 	__u32 size;
@@ -66,7 +71,7 @@ struct wfpatch_info {
 	__u32 max_live;
 	__u32 max_events;
 	__u32 max_list;
-	__u32 reserved;
+	__u32 caller_version;
 };
 
 /**
@@ -128,8 +133,8 @@ struct wfpatch_range {
  * view. Errors: ENOENT no view @parent; ENOSPC INFO.max_views reached, or twice as many with those
  * that are deleted and not freed yet, or no ids are left, or the copies would be more than
  * INFO.max_overlays pages; ENOMEM no memory, or RLIMIT_MEMLOCK would be exceeded; EOPNOTSUPP the
- * process has an LDT; EIO the kernel refused the module's probes, someone else probes the same
- * functions, or probes are disabled.
+ * process has an LDT; EIO the kernel's functions cannot be hooked: someone else redirects one of them
+ * (livepatch), or ftrace is switched off; the kernel's log says which.
  */
 struct wfpatch_view_create {
 	__u32 size;
@@ -387,8 +392,8 @@ struct wfpatch_list {
  *	@count threads are there
  * @WFPATCH_EVENT_COMMITTED: @view has become the base (not sent yet)
  * @WFPATCH_EVENT_BLOCKED: thread @tid holds up a transition at @addr (not sent yet)
- * @WFPATCH_EVENT_HOOKS_LOST: thread @tid was found running in another view than @view, because the
- *	module's probes were disabled by someone else; it was put right
+ * @WFPATCH_EVENT_HOOKS_LOST: thread @tid was found running in another view than @view, because a
+ *	hook of the module did not run, which is a fault of the kernel's; it was put right
  */
 enum wfpatch_event_type {
 	WFPATCH_EVENT_OVERFLOW = 1,

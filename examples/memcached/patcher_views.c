@@ -39,9 +39,13 @@ static int fail(struct answer *answer, const char *what, int error)
 
 static int open_handle(struct answer *answer)
 {
-	int error = handle ? 0 : wfpatch_open(&handle, NULL);
+	char message[256];
+	WFPATCH_OPTS(wfpatch_open_opts, opts, .message = message, .message_size = sizeof(message));
 
-	return error ? fail(answer, "/dev/wfpatch", error) : 0;
+	if (handle || !wfpatch_open(&handle, &opts))
+		return 0;
+	say(answer, "error: %s\n", message);
+	return -1;
 }
 
 static int compare_threads(const void *a, const void *b)
@@ -240,7 +244,7 @@ int views_list(struct answer *answer)
 }
 
 /*
- * The module arms its probes in the kernel for the first view of all, and disarms them after the
+ * The module arms its hooks in the kernel for the first view of all, and disarms them after the
  * last one: both cost more than a patch. A view that nobody uses keeps them armed.
  */
 int views_prepare(struct answer *answer)

@@ -165,24 +165,19 @@ static _Noreturn void live(uint64_t life_seed)
 	_exit(0);
 }
 
-/* Lines of a file of debugfs that do not contain @without; -1 if it cannot be read. */
-static int count_lines(const char *path, const char *without)
+/* Functions of the kernel that are redirected, which the list marks with an I; -1 if there is none. */
+static int hooked_functions(void)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = fopen("/sys/kernel/tracing/enabled_functions", "re");
 	char line[512];
 	int count = 0;
 
 	if (!file)
 		return -1;
 	while (fgets(line, sizeof(line), file))
-		count += !strstr(line, without);
+		count += !!strstr(line, " I ");
 	fclose(file);
 	return count;
-}
-
-static int armed_probes(void)
-{
-	return count_lines("/sys/kernel/debug/kprobes/list", "[DISABLED]");
 }
 
 static bool is_other_program(const char *pid)
@@ -221,22 +216,22 @@ static void count_processes(int *ours, int *others)
 }
 
 /*
- * The last views go with the last processes; probes are disarmed shortly after, if no other program
+ * The last views go with the last processes; hooks are disarmed shortly after, if no other program
  * has views.
  */
-static bool all_gone(int probes_before)
+static bool all_gone(int hooks_before)
 {
-	int tries, ours = 0, others = 0, probes = 0;
+	int tries, ours = 0, others = 0, hooks = 0;
 
 	for (tries = 0; tries < 200; tries++) {
 		count_processes(&ours, &others);
-		probes = armed_probes();
-		if (!ours && (others || probes <= probes_before))
+		hooks = hooked_functions();
+		if (!ours && (others || hooks <= hooks_before))
 			return true;
 		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
 	}
-	printf("fuzz: FAULT: 20 s after the end %d processes with views, %d probes (before: %d)\n",
-	       ours, probes, probes_before);
+	printf("fuzz: FAULT: 20 s after the end %d processes with views, %d hooked functions (before: %d)\n",
+	       ours, hooks, hooks_before);
 	return false;
 }
 
@@ -341,7 +336,7 @@ static void parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	uint64_t ends[65] = { 0 }, lives;
-	int probes;
+	int hooks;
 	bool gone;
 
 	parse(argc, argv);
@@ -355,14 +350,14 @@ int main(int argc, char **argv)
 		perror("fuzz: mmap");
 		return 1;
 	}
-	probes = armed_probes();
+	hooks = hooked_functions();
 	have_kcov = !access("/sys/kernel/debug/kcov", R_OK | W_OK);
 	printf("fuzz: seed %llu, %s coverage\n", (unsigned long long)seed,
 	       have_kcov ? "with" : "no");
 	fflush(stdout);
 	lives = supervise(ends);
 	print_totals(lives, ends);
-	gone = all_gone(probes);
+	gone = all_gone(hooks);
 	if (shared->faults)
 		printf("fuzz: FAULT: %s (%u in all)\n", shared->fault, shared->faults);
 	printf("seed %llu, %u s: %u faults\n", (unsigned long long)seed, seconds,

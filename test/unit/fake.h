@@ -31,6 +31,8 @@ unsigned int fake_open_handles(void);
 /* Let the next @times requests @cmd fail. */
 void fake_fail(unsigned long cmd, int error, unsigned int times);
 /* Let mmap(2) of a handle fail, after @after that work; what it would have replaced is gone. */
+/* What INFO gives as the module's version, until fake_reset(). */
+void fake_api_version(unsigned int version);
 void fake_fail_mmap(int error, unsigned int after);
 /* Called once, in the next request @cmd and before it is served. */
 void fake_before(unsigned long cmd, void (*hook)(void));

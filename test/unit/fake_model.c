@@ -54,6 +54,7 @@ static struct handle {
 
 /* The calling thread's view. The main thread is one of the process's; others are the tests' own. */
 static __thread unsigned int current_view;
+static unsigned int api_version;
 
 static struct handle *find_handle(int fd)
 {
@@ -108,6 +109,7 @@ int model_reset(void)
 	end_process();
 	begin_process();
 	current_view = 0;
+	api_version = WFPATCH_API_VERSION;
 	return 0;
 }
 
@@ -415,6 +417,11 @@ static int list_threads(struct wfpatch_list *arg)
 	return 0;
 }
 
+void fake_api_version(unsigned int version)
+{
+	api_version = version;
+}
+
 int model_request(int fd, unsigned long cmd, void *arg)
 {
 	struct wfpatch_transition *transition = arg;
@@ -424,7 +431,7 @@ int model_request(int fd, unsigned long cmd, void *arg)
 		return -EPERM;
 	switch (cmd) {
 	case WFPATCH_IOC_INFO:
-		info->api_version = WFPATCH_API_VERSION;
+		info->api_version = api_version;
 		info->max_views = MAX_VIEWS - 1;
 		return 0;
 	case WFPATCH_IOC_PIN:

@@ -39,6 +39,65 @@ static void open_of_a_missing_device_fails_and_leaves_nothing(void **state)
 	assert_int_equal(fake_open_handles(), 0);
 }
 
+static void open_says_what_is_wrong(void **state)
+{
+	static const struct {
+		int error;
+		const char *says;
+	} cases[] = {
+		{ EPROTONOSUPPORT, "too old for the loaded module" },
+		{ EIO, "cannot be opened: Input/output error" },
+	};
+	char message[200];
+	struct wfpatch *handle = NULL;
+	WFPATCH_OPTS(wfpatch_open_opts, opts, .message = message, .message_size = sizeof(message));
+	size_t i;
+
+	(void)state;
+	opts.path = FAKE_PATH "-missing";
+	assert_int_equal(wfpatch_open(&handle, &opts), -ENOENT);
+	assert_non_null(strstr(message, "no device " FAKE_PATH "-missing: the module is not"));
+	opts.path = NULL;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake_fail(WFPATCH_IOC_INFO, cases[i].error, 1);
+		assert_int_equal(wfpatch_open(&handle, &opts), -cases[i].error);
+		assert_non_null(strstr(message, cases[i].says));
+		assert_int_equal(fake_open_handles(), 0);
+	}
+	/* No more than there is room for. */
+	memset(message, 'x', sizeof(message));
+	opts.message_size = 10;
+	fake_fail(WFPATCH_IOC_INFO, EIO, 1);
+	assert_int_equal(wfpatch_open(&handle, &opts), -EIO);
+	assert_int_equal(strlen(message), 9);
+	assert_int_equal(message[10], 'x');
+	opts.message_size = 0;
+	fake_fail(WFPATCH_IOC_INFO, EIO, 1);
+	assert_int_equal(wfpatch_open(&handle, &opts), -EIO);
+	assert_null(handle);
+}
+
+static void library_and_module_compare_their_versions(void **state)
+{
+	char message[200];
+	struct wfpatch *handle = NULL;
+	WFPATCH_OPTS(wfpatch_open_opts, opts, .message = message, .message_size = sizeof(message));
+	const struct wfpatch_info *sent;
+
+	(void)state;
+	fake_api_version(0);
+	assert_int_equal(wfpatch_open(&handle, &opts), -EOPNOTSUPP);
+	assert_non_null(strstr(message, "module is too old"));
+	assert_null(handle);
+	assert_int_equal(fake_open_handles(), 0);
+	sent = fake_last_request();
+	assert_int_equal(sent->caller_version, WFPATCH_API_VERSION);
+	/* A later module serves this library as far as it knows. */
+	fake_api_version(WFPATCH_API_VERSION + 1);
+	assert_int_equal(wfpatch_open(&handle, &opts), 0);
+	wfpatch_close(handle);
+}
+
 static void open_without_a_status_page_fails_and_leaves_nothing(void **state)
 {
 	struct wfpatch *handle = NULL;
@@ -124,7 +183,8 @@ static void each_call_sends_its_request(void **state)
 
 	(void)state;
 	memset(&info, 0xff, sizeof(info));
-	SENDS(wfpatch_info(h, &info), 0, INFO, wfpatch_info, .flags = 0);
+	SENDS(wfpatch_info(h, &info), 0, INFO, wfpatch_info,
+	      .caller_version = WFPATCH_API_VERSION);
 	SENDS(wfpatch_attach(h, 7), -EOPNOTSUPP, ATTACH, wfpatch_attach, .pidfd = 7);
 	SENDS(wfpatch_pin(h, addr, 8192), 0, PIN, wfpatch_range, .addr = (uintptr_t)addr,
 	      .len = 8192);
@@ -328,6 +388,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(open_takes_the_device_without_blocking_and_not_across_exec),
 		TEST(open_of_a_missing_device_fails_and_leaves_nothing),
+		TEST(open_says_what_is_wrong),
+		TEST(library_and_module_compare_their_versions),
 		TEST(open_without_a_status_page_fails_and_leaves_nothing),
 		TEST(options_of_another_size_are_understood_or_refused),
 		TEST(unknown_flags_are_refused),

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * BPF programs that read the current thread's memory, in a system call and in an interrupt: they see
- * the view that the thread is in, or nothing.
+ * the view that the thread is in, or nothing. And programs at functions that the module hooks.
  */
 #define _GNU_SOURCE
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
@@ -13,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "view.h"
@@ -219,4 +222,122 @@ TEST(a_bpf_program_in_an_interrupt_reads_the_view_of_the_thread_or_nothing)
 	if (!in_views && reads_are_possible())
 		FAIL("expected reads of threads in views, seen none; %lu of %lu were refused",
 		     found->missing, found->runs);
+}
+
+/* --- programs at hooked functions ---------------------------------------------------------------- */
+
+static int nothing(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	(void)level;
+	(void)format;
+	(void)arguments;
+	return 0;
+}
+
+/* A program that counts what passes the function, entering or leaving it, or a negative errno. */
+static int count_at(const char *function, enum bpf_attach_type where)
+{
+	const struct bpf_insn code[] = {
+		SET_FOUND(BPF_REG_6),
+		COUNT(runs),
+		SET(BPF_REG_0, 0),
+		EXIT,
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = where);
+	int id, program, link;
+
+	libbpf_set_print(nothing);
+	id = libbpf_find_vmlinux_btf_id(function, where);
+	if (id <= 0)
+		skip_test("no type information about %s that this libbpf can read: %s", function,
+			  strerror(-id));
+	opts.attach_btf_id = (uint32_t)id;
+	program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "wfpatch_test", "GPL", code,
+				sizeof(code) / sizeof(code[0]), &opts);
+	if (program < 0)
+		skip_test("bpf: no program at functions: %s", last_error());
+	link = bpf_raw_tracepoint_open(NULL, program);
+	close(program);
+	return link;
+}
+
+/* From 6.0 a program and a redirection can share a function. Before, who comes second is refused. */
+static bool functions_are_shared(void)
+{
+	struct utsname name;
+
+	CHECK_LIBC(uname(&name));
+	return atoi(name.release) >= 6;
+}
+
+static void check_view_works(bool counted)
+{
+	uint64_t *words = (uint64_t *)map_filled(1);
+	uint64_t runs = LOAD(found->runs);
+	uint32_t view = new_view(0);
+
+	put_long(view, words, 200);
+	enter(view);
+	CHECK_EQ(LOAD(words[0]), 200);
+	enter(0);
+	CHECK_EQ(LOAD(words[0]), 0);
+	delete_view(view);
+	if (counted)
+		CHECK(LOAD(found->runs) > runs);
+}
+
+static bool nothing_hooked(void)
+{
+	static char text[1 << 16];
+
+	if (file_read("/sys/kernel/tracing/enabled_functions", text, sizeof(text)) < 0)
+		skip_test("the kernel does not list hooked functions");
+	return !strstr(text, " I ");
+}
+
+TEST(bpf_programs_at_hooked_functions_come_first)
+{
+	int entry, leave;
+
+	WAIT_FOR(nothing_hooked());
+	make_found();
+	entry = count_at("handle_mm_fault", BPF_TRACE_FENTRY);
+	leave = count_at("handle_mm_fault", BPF_TRACE_FEXIT);
+	CHECK_OK(entry);
+	CHECK_OK(leave);
+	if (functions_are_shared()) {
+		check_view_works(true);
+	} else {
+		CHECK_ERROR(try_create(device, 0, NULL), EIO);
+		CHECK_EQ(nr_views(), 0);
+	}
+	close(leave);
+	close(entry);
+	WAIT_FOR(try_create(device, 0, NULL) == 0);
+}
+
+TEST(bpf_programs_at_hooked_functions_come_second)
+{
+	uint32_t view = new_view(0);
+	int entry, leave;
+
+	make_found();
+	/* In this order: the other way round, the kernel itself has it wrong (docs/semantics.md). */
+	leave = count_at("handle_mm_fault", BPF_TRACE_FEXIT);
+	if (!functions_are_shared()) {
+		CHECK_ERROR(leave, EBUSY);
+		check_view_works(false);
+		return;
+	}
+	CHECK_OK(leave);
+	entry = count_at("handle_mm_fault", BPF_TRACE_FENTRY);
+	CHECK_OK(entry);
+	check_view_works(true);
+	delete_view(view);
+	/* The hooks go while the programs stay. */
+	WAIT_FOR(nothing_hooked());
+	check_view_works(true);
+	close(leave);
+	close(entry);
+	check_view_works(false);
 }

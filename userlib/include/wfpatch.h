@@ -47,12 +47,17 @@ struct wfpatch;
  * @path: the device, "/dev/wfpatch" if NULL
  * @flags: WFPATCH_OPEN_... bits
  * @reserved: 0
+ * @message: out, if it is not NULL and these options are right but opening fails: what is wrong and
+ *	what can be done, one line without an end of line
+ * @message_size: bytes of @message, its final 0 included
  */
 struct wfpatch_open_opts {
 	size_t sz;
 	const char *path;
 	unsigned int flags;
 	unsigned int reserved;
+	char *message;
+	size_t message_size;
 };
 
 /**
@@ -63,8 +68,9 @@ struct wfpatch_open_opts {
  * From the first open handle to the closing of the last one, wfpatch_quiesce() follows the
  * transitions of the process. Errors: those of open(2) and mmap(2), among them ENOENT and ENXIO
  * when the module is not loaded, and EINTR, for the first handle only, when a signal is waiting;
- * ENOMEM; EPROTO wfpatch_status_page does not have a page for itself, because of the way in which
- * the program was linked.
+ * ENOMEM; EOPNOTSUPP the loaded module is too old for the library; EPROTONOSUPPORT the library is
+ * too old for the module; EPROTO wfpatch_status_page does not have a page for itself, because of the
+ * way in which the program was linked.
  */
 WFPATCH_API int wfpatch_open(struct wfpatch **handle, const struct wfpatch_open_opts *opts);
 
@@ -124,8 +130,8 @@ WFPATCH_API int wfpatch_attach(struct wfpatch *handle, int pidfd);
  * Errors: ENOENT no view @parent; ENOSPC wfpatch_info.max_views reached, or twice as many with
  * those that are deleted and not freed yet, or no ids are left, or the copies would be more than
  * wfpatch_info.max_overlays pages; ENOMEM no memory, or RLIMIT_MEMLOCK; EOPNOTSUPP the process has
- * an LDT; EIO the kernel refused the module's probes, someone else probes the same functions, or
- * probes are disabled.
+ * an LDT; EIO the kernel's functions cannot be hooked: someone else redirects one of them (livepatch),
+ * or ftrace is switched off; the kernel's log says which.
  */
 WFPATCH_API int wfpatch_view_create(struct wfpatch *handle, unsigned int parent,
 				    unsigned int *view);

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +29,60 @@ static int open_device(struct wfpatch *handle, const char *path)
 	return 0;
 }
 
+/* The oldest module that this library works with. The module knows the oldest library. */
+#define OLDEST_MODULE 1
+
+static int check_versions(struct wfpatch *handle)
+{
+	struct wfpatch_info info;
+	int err = wfpatch_info(handle, &info);
+
+	if (!err && info.api_version < OLDEST_MODULE)
+		err = -EOPNOTSUPP;
+	return err;
+}
+
+/* What went wrong, and what can be done about it. */
+static void explain(const struct wfpatch_open_opts *opts, const char *path, int err)
+{
+	char *message = opts->message;
+	size_t size = opts->message_size;
+
+	if (!message || !size)
+		return;
+	switch (err) {
+	case -ENOENT:
+	case -ENXIO:
+	case -ENODEV:
+		snprintf(message, size,
+			 "there is no device %s: the module is not loaded (modprobe wfpatch)",
+			 path);
+		break;
+	case -EACCES:
+		snprintf(message, size,
+			 "user %u may not open %s: it is for root and the group that owns it",
+			 (unsigned int)geteuid(), path);
+		break;
+	case -EOPNOTSUPP:
+		snprintf(message, size,
+			 "the loaded module is too old: this library needs API version %d; install a newer one and load it (package wfpatch-dkms)",
+			 OLDEST_MODULE);
+		break;
+	case -EPROTONOSUPPORT:
+		snprintf(message, size,
+			 "this library, of API version %d, is too old for the loaded module: install a newer one (package libwfpatch0)",
+			 WFPATCH_API_VERSION);
+		break;
+	case -EPROTO:
+		snprintf(message, size,
+			 "wfpatch_status_page has no page for itself: the program was linked without its alignment");
+		break;
+	default:
+		snprintf(message, size, "%s cannot be opened: %s", path, strerror(-err));
+		break;
+	}
+}
+
 static void close_device(struct wfpatch *handle)
 {
 	munmap((void *)handle->status, WF_PAGE_SIZE);
@@ -36,6 +92,7 @@ static void close_device(struct wfpatch *handle)
 int wfpatch_open(struct wfpatch **handle, const struct wfpatch_open_opts *opts)
 {
 	struct wfpatch_open_opts o;
+	const char *path;
 	struct wfpatch *new;
 	int err;
 
@@ -45,12 +102,16 @@ int wfpatch_open(struct wfpatch **handle, const struct wfpatch_open_opts *opts)
 	if ((o.flags & ~WFPATCH_OPEN_NO_QUIESCE) || o.reserved)
 		return -EINVAL;
 
+	path = o.path ? o.path : "/dev/wfpatch";
 	new = calloc(1, sizeof(*new));
 	if (!new)
 		return -ENOMEM;
-	err = open_device(new, o.path ? o.path : "/dev/wfpatch");
+	err = open_device(new, path);
 	if (err)
 		goto free;
+	err = check_versions(new);
+	if (err)
+		goto close;
 	if (!(o.flags & WFPATCH_OPEN_NO_QUIESCE)) {
 		err = wf_status_join(new);
 		if (err)
@@ -61,6 +122,7 @@ int wfpatch_open(struct wfpatch **handle, const struct wfpatch_open_opts *opts)
 close:
 	close_device(new);
 free:
+	explain(&o, path, err);
 	free(new);
 	return err;
 }

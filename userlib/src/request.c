@@ -34,6 +34,7 @@ int wfpatch_info(struct wfpatch *handle, struct wfpatch_info *info)
 {
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
+	info->caller_version = WFPATCH_API_VERSION;
 	return wf_ioctl(handle->fd, WFPATCH_IOC_INFO, info);
 }
 
