@@ -150,6 +150,9 @@ int wf_overlay_check(struct wf_process *p, struct vm_area_struct *vma)
 {
 	if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP))
 		return -EOPNOTSUPP;
+	/* Its pages have another kind of entry, and nobody may write to them in another way. */
+	if (vma->vm_flags & VM_SHADOW_STACK)
+		return -EOPNOTSUPP;
 	/* The kernel's own special mappings have operations but no file. */
 	if (vma->vm_ops && !vma->vm_file)
 		return -EOPNOTSUPP;
@@ -422,8 +425,9 @@ int wf_overlay_share(struct wf_view *from, struct wf_view *to)
 			new->flags = overlay->flags;
 			get_page(new->page);
 			leaf = wf_pgtable_leaf(&from->pgtable, addr);
+			/* Dirty but not writable would be a page of a shadow stack. */
 			if (*leaf & WF_WRITE)
-				WRITE_ONCE(*leaf, *leaf & ~(u64)WF_WRITE);
+				WRITE_ONCE(*leaf, *leaf & ~(u64)(WF_WRITE | WF_DIRTY));
 			wf_overlay_insert(to, new);
 			wf_overlay_block(to, addr, &pool);
 			new = NULL;

@@ -17,8 +17,6 @@
 #include "arch/x86/entry.h"
 #include "pgtable.h"
 
-#define WF_IGNORED	(WF_ACCESSED | WF_DIRTY)
-
 /* Where a walk is in the base: a table, the middle of a huge page, or nowhere. */
 struct wf_cursor {
 	const u64 *table;
@@ -45,10 +43,13 @@ static inline bool wf_is_private(u64 entry)
 	return (entry & (WF_PRESENT | WF_PRIVATE)) == (WF_PRESENT | WF_PRIVATE);
 }
 
-/* Are two entries the same to everyone but reclaim? */
+/*
+ * Are two entries the same to everyone but reclaim? Dirty counts: it tells a page of a shadow stack,
+ * which is dirty and not writable, from one that is only read.
+ */
 bool wf_same(u64 a, u64 b)
 {
-	return !((a ^ b) & ~(u64)WF_IGNORED);
+	return !((a ^ b) & ~(u64)WF_ACCESSED);
 }
 
 /*

@@ -24,6 +24,15 @@ int wf_arch_check(void)
 		pr_err("Xen PV guests are not supported: their page tables belong to the hypervisor\n");
 		return -EOPNOTSUPP;
 	}
+	/*
+	 * Erratum 383: an address for which there is a translation of 4 KiB and one of 2 MiB at the same
+	 * time stops the machine. Both are there for a moment where a view's path through a huge page is
+	 * made, before the flush.
+	 */
+	if (boot_cpu_has_bug(X86_BUG_AMD_TLB_MMATCH)) {
+		pr_err("this processor is not supported: AMD's erratum 383 makes views of huge pages dangerous\n");
+		return -EOPNOTSUPP;
+	}
 	return 0;
 }
 
@@ -76,6 +85,15 @@ struct mm_struct *wf_carrier_create(struct mm_struct *mm, struct wf_pgtable *pgt
 #ifdef CONFIG_MEMCG
 	/* A task that may end before the carrier; nobody asks who owns it. */
 	carrier->owner = NULL;
+#endif
+#ifdef CONFIG_ADDRESS_MASKING
+	/*
+	 * Whether addresses have tags is loaded from the mm, too. That stays as it is from now on, as in a
+	 * process that has had threads: a program asks for it under the mmap lock, which is held.
+	 */
+	set_bit(MM_CONTEXT_LOCK_LAM, &mm->context.flags);
+	carrier->context.lam_cr3_mask = mm->context.lam_cr3_mask;
+	carrier->context.untag_mask = mm->context.untag_mask;
 #endif
 	wf_carrier_update(carrier, mm);
 	return carrier;
