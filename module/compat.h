@@ -87,10 +87,48 @@
 #define WF_FAULT_UNLOCKED	VM_FAULT_RETRY
 #endif
 
-/* Part of the system call's interface; a kernel that does not know it refuses it. */
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED	24
+/* Mappings of shadow stacks; none where the kernel has no such thing. */
+#ifndef VM_SHADOW_STACK
+#define VM_SHADOW_STACK		VM_NONE
 #endif
+
+/* Advices that not every kernel knows. One that does not refuses them, and nothing happens. */
+static inline bool wf_madvise_is_dontneed(int advice)
+{
+#ifdef MADV_DONTNEED_LOCKED
+	if (advice == MADV_DONTNEED_LOCKED)
+		return true;
+#endif
+	return advice == MADV_DONTNEED;
+}
+
+static inline bool wf_madvise_is_guard(int advice)
+{
+#ifdef MADV_GUARD_INSTALL
+	return advice == MADV_GUARD_INSTALL;
+#else
+	return false;
+#endif
+}
+
+static inline bool wf_madvise_is_unguard(int advice)
+{
+#ifdef MADV_GUARD_REMOVE
+	return advice == MADV_GUARD_REMOVE;
+#else
+	return false;
+#endif
+}
+
+/* A mapping that mseal() protects from the process's own calls. */
+static inline bool wf_vma_is_sealed(struct vm_area_struct *vma)
+{
+#ifdef VM_SEALED
+	return vma->vm_flags & VM_SEALED;
+#else
+	return false;
+#endif
+}
 
 /*
  * Functions that we stand for and whose parameters vary: the parameters, their names to pass them

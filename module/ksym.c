@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Finds kernel functions that are not exported. kallsyms_lookup_name() itself is found with a
- * kprobe. Runs once, at load, before anything else may use the results.
+ * kprobe that is set but not armed. Runs once, at load, before anything else may use the results.
  */
 #define pr_fmt(fmt) "wfpatch: " fmt
 
@@ -40,7 +40,11 @@ unsigned long wf_ksym_address(const char *name)
 
 static int wf_ksym_find_lookup(void)
 {
-	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
+	/* Never armed. (And with ftrace switched off, to arm it would be the end of ftrace.) */
+	struct kprobe probe = {
+		.symbol_name = "kallsyms_lookup_name",
+		.flags = KPROBE_FLAG_DISABLED,
+	};
 	unsigned long (*lookup)(const char *name);
 	int ret;
 

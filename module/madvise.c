@@ -13,6 +13,7 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
+#include <asm/mmu_context.h>
 #include "coherence.h"
 #include "compat.h"
 #include "hooks.h"
@@ -21,41 +22,69 @@
 #include "overlay.h"
 #include "pin.h"
 
+static bool wf_madvise_ages(int advice)
+{
+	return advice == MADV_COLD || advice == MADV_PAGEOUT;
+}
+
+/* Do pages of views go, or come? */
+static bool wf_madvise_drops(int advice)
+{
+	return wf_madvise_is_dontneed(advice) || wf_madvise_is_guard(advice) ||
+	       wf_madvise_is_unguard(advice);
+}
+
 /* Is there anything to do for views? */
 bool wf_madvise_wanted(int advice)
 {
-	switch (advice) {
-	case MADV_DONTNEED:
-	case MADV_DONTNEED_LOCKED:
-	case MADV_COLD:
-	case MADV_PAGEOUT:
-		return true;
-	default:
-		return false;
-	}
+	return wf_madvise_ages(advice) || wf_madvise_drops(advice);
 }
 
-static bool wf_madvise_drops(int advice)
+/* Did the kernel refuse the advice for this mapping, and not go on behind it? */
+static bool wf_madvise_stops(struct vm_area_struct *vma, int advice)
 {
-	return advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED;
+	unsigned long stop = VM_PFNMAP;
+
+	if (wf_madvise_is_guard(advice))
+		stop = VM_SPECIAL | VM_HUGETLB | VM_LOCKED;
+	else if (wf_madvise_is_unguard(advice))
+		stop = VM_SPECIAL | VM_HUGETLB;
+	else if (advice == MADV_DONTNEED)
+		stop |= VM_LOCKED;
+	if (vma->vm_flags & stop)
+		return true;
+	/* What is sealed and cannot be written is not discarded, either. */
+	return wf_vma_is_sealed(vma) && vma_is_anonymous(vma) && !wf_madvise_is_unguard(advice) &&
+	       !(vma->vm_flags & VM_WRITE && arch_vma_access_permitted(vma, true, false, false));
 }
 
 /*
  * After MADV_DONTNEED overlays of writable mappings go; pinned ones cannot, they become what the
  * base is now, zeroes or the file's content. In a mapping that cannot be written an overlay is
- * patched code, and stays. The kernel does not go on behind a mapping with a flag of @stop.
+ * patched code, and stays. Where guard pages are now, nobody has a page; where they were, pinned
+ * memory gets its copies again.
  */
 static void wf_madvise_view(struct wf_view *view, unsigned long start, unsigned long end,
-			    unsigned long stop)
+			    int advice)
 {
 	struct vm_area_struct *vma;
 
 	for (; start < end; start = vma->vm_end) {
+		unsigned long from, to;
+
 		vma = find_vma_intersection(view->process->mm, start, end);
-		if (!vma || vma->vm_flags & stop)
+		if (!vma || wf_madvise_stops(vma, advice))
 			return;
-		if (vma->vm_flags & VM_WRITE && !wf_overlay_check(view->process, vma))
-			wf_pin_refresh(view, max(start, vma->vm_start), min(end, vma->vm_end));
+		from = max(start, vma->vm_start);
+		to = min(end, vma->vm_end);
+		if (wf_madvise_is_guard(advice))
+			wf_overlay_forget(view, from, to);
+		else if (!(vma->vm_flags & VM_WRITE) || wf_overlay_check(view->process, vma))
+			continue;
+		else if (wf_madvise_is_unguard(advice))
+			wf_pin_again(view, from, to);
+		else
+			wf_pin_refresh(view, from, to);
 	}
 }
 
@@ -63,14 +92,13 @@ static void wf_madvise_view(struct wf_view *view, unsigned long start, unsigned 
 static void wf_madvise_drop(struct wf_process *p, unsigned long start, unsigned long end,
 			    int advice)
 {
-	unsigned long stop = VM_PFNMAP | (advice == MADV_DONTNEED ? VM_LOCKED : 0);
 	struct wf_view *view;
 
 	mmap_read_lock(p->mm);
 	mutex_lock(&p->mutex);
 	list_for_each_entry(view, &p->list, list)
 		if (!view->retired)
-			wf_madvise_view(view, start, end, stop);
+			wf_madvise_view(view, start, end, advice);
 	mutex_unlock(&p->mutex);
 	mmap_read_unlock(p->mm);
 }

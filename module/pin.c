@@ -305,7 +305,9 @@ static int wf_mprotect_copy(struct wf_process *p, unsigned long start, unsigned 
  */
 int wf_mprotect_fixup(WF_MPROTECT_PARAMETERS)
 {
-	bool becomes_writable = flags & VM_WRITE && !(vma->vm_flags & VM_WRITE);
+	/* Of a sealed mapping it will be refused. */
+	bool becomes_writable = flags & VM_WRITE && !(vma->vm_flags & VM_WRITE) &&
+				!wf_vma_is_sealed(vma);
 	struct wf_process *p;
 	struct wf_call call;
 	int ret = 0;
@@ -345,6 +347,23 @@ void wf_pin_refresh(struct wf_view *view, unsigned long start, unsigned long end
 		/* Without memory the page is shared from now on, as if it was not pinned. */
 		if (wf_pin_copy(view, start, to, true))
 			wf_overlay_forget(view, start, to);
+		start = to;
+	}
+}
+
+/*
+ * Give the view copies of what it has no page of in the pinned parts of [start, end) of one
+ * writable mapping. Without memory the rest is shared, as if it was not pinned. As above.
+ */
+void wf_pin_again(struct wf_view *view, unsigned long start, unsigned long end)
+{
+	struct wf_process *p = view->process;
+	struct wf_pin *pin;
+
+	while (start < end && (pin = wf_pin_next(p, start)) && pin->start < end) {
+		unsigned long to = min(pin->end, end);
+
+		wf_pin_copy(view, max(start, pin->start), to, false);
 		start = to;
 	}
 }

@@ -12,6 +12,7 @@ int wf_pins_fill(struct wf_view *view);
 void wf_pins_free(struct wf_process *p);
 
 void wf_pin_refresh(struct wf_view *view, unsigned long start, unsigned long end);
+void wf_pin_again(struct wf_view *view, unsigned long start, unsigned long end);
 int wf_mprotect_fixup(WF_MPROTECT_PARAMETERS);
 
 #endif

@@ -21,6 +21,7 @@
 
 #define DISK_DIR	"/tmp/wfpatch-disk"
 #define ZRAM_CONTROL	"/sys/class/zram-control/"
+#define TRACING		"/sys/kernel/tracing/"
 
 /* What to put back, the last first; shared with the processes of the test. */
 static struct changes {
@@ -118,6 +119,31 @@ void guest_need(const char *path, const char *value)
 {
 	if (!guest_set(path, value))
 		skip_test("%s cannot be set to %s here", path, value);
+}
+
+void guest_count_calls(const char *function)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "p:wftest/calls %s", function);
+	if (!file_write(TRACING "kprobe_events", line))
+		skip_test("calls of %s cannot be counted", function);
+	guest_undo(TRACING "kprobe_events", "-:wftest/calls");
+	guest_need(TRACING "events/wftest/calls/enable", "1");
+}
+
+long guest_calls(void)
+{
+	FILE *profile = fopen(TRACING "kprobe_profile", "re");
+	char line[128];
+	long n = -1;
+
+	if (!profile)
+		return -1;
+	while (fgets(line, sizeof(line), profile))
+		sscanf(line, " calls %ld", &n);
+	fclose(profile);
+	return n;
 }
 
 /* A disk in compressed memory. Leaves its path in @path. */

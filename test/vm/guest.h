@@ -21,6 +21,13 @@ void guest_need(const char *path, const char *value);
 /* Write to a file when the test has ended. */
 void guest_undo(const char *path, const char *value);
 
+/*
+ * Count calls of a function of the kernel, by a probe, from now to the end of the test. Skips where
+ * it cannot be probed.
+ */
+void guest_count_calls(const char *function);
+long guest_calls(void);
+
 /* Swap in compressed memory, until the end of the test. Skips where the kernel has no zram. */
 void guest_swap(void);
 /* A directory of a file system that writes pages back to a disk, until the end of the test. */
