@@ -20,7 +20,8 @@ have = $(wildcard $(1)/Makefile)
 Q := $(if $(filter 1,$(V)),,@)
 
 .PHONY: all module lib examples tests unit-tests vm-tests stress-program \
-	bench-programs test test-debug test-kernels matrix unit stress stress-ng bench demo vm lint clean distclean help
+	bench-programs test test-debug test-kernels test-packages test-load matrix unit stress stress-ng bench demo deb vm \
+	lint clean distclean help
 
 all: module lib examples
 
@@ -32,6 +33,8 @@ help:
 	@echo 'make test-debug      the VM tests on the debug kernel (KASAN, lockdep, ...)'
 	@echo '                     MODES="MODE..." for some of the paging modes'
 	@echo 'make test-kernels    the VM tests on other kernels, in one paging mode each'
+	@echo 'make test-load       builds and loads that must fail, and others that redirect the same functions'
+	@echo 'make test-packages   the Debian packages: DKMS, devices, upgrade, removal; takes root'
 	@echo 'make matrix          the VM tests on every kernel, into docs/kernels.md'
 	@echo '                     KERNELS="ID..." for some of them'
 	@echo 'make unit            unit tests on the host'
@@ -39,6 +42,7 @@ help:
 	@echo 'make stress-ng       memory stressors of stress-ng, in a view and without one'
 	@echo 'make bench           measurements in a VM that counts instructions'
 	@echo 'make demo            a server patched under load'
+	@echo 'make deb             Debian packages, into build/deb'
 	@echo 'make vm              a shell in a VM with everything in /opt'
 	@echo 'make lint            checkpatch, sparse, compiler warnings, shellcheck, ...'
 	@echo 'make clean distclean remove build/; distclean also removes the cached kernels'
@@ -115,6 +119,18 @@ bench: module lib bench-programs
 demo: module lib examples bench-programs
 	@scripts/deps vm demo
 	@examples/memcached/demo
+
+deb:
+	@scripts/deps deb
+	@scripts/build-deb $(B)/deb
+
+test-load: module lib vm-tests
+	@scripts/deps vm
+	@test/load -k $(KERNEL) $(if $(MODE),-m $(MODE))
+
+test-packages: deb
+	@scripts/deps packages chroot vm demo
+	@test/packages
 
 vm: module lib examples tests
 	@scripts/deps vm
