@@ -396,6 +396,7 @@ static const int *wf_ftrace_enabled;	/* the sysctl of that name */
 static DEFINE_MUTEX(wf_hooks_mutex);
 static atomic_t wf_hooks_users;		/* leaves 0 under wf_hooks_mutex only */
 static bool wf_hooks_on;		/* wf_hooks_mutex */
+static bool wf_hooks_stay;		/* the same: they cannot be disarmed, nor the module unloaded */
 
 static void notrace wf_hook_nothing(unsigned long ip, unsigned long parent,
 				    struct ftrace_ops *ops, WF_FTRACE_ARGS *args)
@@ -464,8 +465,11 @@ static bool wf_hooks_off(void)
 static void wf_hooks_idle(struct work_struct *work)
 {
 	mutex_lock(&wf_hooks_mutex);
-	if (!atomic_read(&wf_hooks_users) && !wf_hooks_off())
-		pr_err_ratelimited("the hooks cannot be disarmed: ftrace has shut itself down, see the log above\n");
+	if (!atomic_read(&wf_hooks_users) && !wf_hooks_off() && !wf_hooks_stay) {
+		pr_err("the hooks cannot be disarmed: ftrace has shut itself down, see the log above; the module stays loaded\n");
+		__module_get(THIS_MODULE);
+		wf_hooks_stay = true;
+	}
 	mutex_unlock(&wf_hooks_mutex);
 }
 
