@@ -70,7 +70,8 @@ int use_header()
 	wfpatch_close(handle);
 #if __cplusplus >= 202002L
 	/* C++ has had names in initializers since then. */
-	WFPATCH_OPTS(wfpatch_open_opts, named, .path = "/nonexistent", .flags = 0, .reserved = 0);
+	WFPATCH_OPTS(wfpatch_open_opts, named, .path = "/nonexistent", .flags = 0, .reserved = 0,
+		     .message = nullptr, .message_size = 0);
 	if (wfpatch_open(&handle, &named) != -ENOENT || named.sz != opts.sz)
 		return 2;
 #endif

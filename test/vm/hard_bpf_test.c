@@ -243,7 +243,7 @@ static int count_at(const char *function, enum bpf_attach_type where)
 		SET(BPF_REG_0, 0),
 		EXIT,
 	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = where);
+	struct bpf_prog_load_opts opts = { .sz = sizeof(opts), .expected_attach_type = where };
 	int id, program, link;
 
 	libbpf_set_print(nothing);
