@@ -430,8 +430,12 @@ static void wf_hooks_explain(void)
 
 static int wf_hooks_arm(void)
 {
-	int ret = register_ftrace_function(&wf_hooks);
+	int ret, tries = 0;
 
+	/* A BPF program at one of the functions may be coming or going just now. */
+	do {
+		ret = register_ftrace_function(&wf_hooks);
+	} while (ret == -EAGAIN && tries++ < 1000);
 	if (!ret) {
 		preempt_notifier_inc();
 		wf_hooks_on = true;

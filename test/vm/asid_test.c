@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "guest.h"
 #include "view.h"
 
 #define RW		(PROT_READ | PROT_WRITE)
@@ -52,15 +53,6 @@ static unsigned int processors(int *list, unsigned int room)
 		if (CPU_ISSET(cpu, &set))
 			list[n++] = cpu;
 	return n;
-}
-
-static void run_on(pid_t tid, int cpu)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	CHECK_EQ(sched_setaffinity(tid, sizeof(one), &one), 0);
 }
 
 static unsigned int seconds(void)
@@ -200,12 +192,12 @@ static void take_turns(int nr_views, int rounds)
 		turns[i] = (struct turn){ &s, i < nr_views ? s.views[i] : 0, { -1, -1 } };
 		CHECK_EQ(pipe(turns[i].ends), 0);
 		worker_start(&workers[i]);
-		run_on(workers[i].tid, cpus[1]);
+		guest_run_on(workers[i].tid, cpus[1]);
 		worker_enter(&workers[i], turns[i].view);
 	}
 	for (round = 1; round <= rounds; round++) {
 		/* From beside them, and from elsewhere. */
-		run_on(0, cpus[round & 1]);
+		guest_run_on(0, cpus[round & 1]);
 		change(&s, round);
 		for (i = 0; i <= nr_views; i++)
 			worker_call(&workers[i], do_look, &turns[i]);
@@ -248,7 +240,7 @@ TEST(a_new_view_never_shows_what_a_deleted_one_had)
 			delete_view(*view);
 		*view = new_view(0);
 		put_long(*view, page_of(pages, 1), 5000 + i);
-		run_on(0, cpus[(unsigned int)i / 3 % nr]);
+		guest_run_on(0, cpus[(unsigned int)i / 3 % nr]);
 		enter(*view);
 		CHECK_EQ(LOAD(*page_of(pages, 1)), 5000 + i);
 		CHECK_EQ(LOAD(page_of(pages, 1)[1]), 1001);
@@ -290,7 +282,7 @@ static long do_wander(void *arg)
 		if (!w->every || n % w->every)
 			continue;
 		if (w->travels) {
-			run_on(0, w->cpus[(unsigned int)rand_r(&w->seed) % w->nr_cpus]);
+			guest_run_on(0, w->cpus[(unsigned int)rand_r(&w->seed) % w->nr_cpus]);
 		} else {
 			int next = rand_r(&w->seed) % (s->nr_views + 1);
 
@@ -319,7 +311,7 @@ static void while_they_wander(struct scene *s, struct wanderer *wanderers, int n
 		wanderers[i].seed = (unsigned int)i + 1;
 		worker_start(&workers[i]);
 		if (!wanderers[i].travels && wanderers[i].nr_cpus)
-			run_on(workers[i].tid, wanderers[i].cpus[0]);
+			guest_run_on(workers[i].tid, wanderers[i].cpus[0]);
 		worker_begin(&workers[i], do_wander, &wanderers[i]);
 	}
 	while (now_ms() < end || turn < 10)

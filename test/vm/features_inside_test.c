@@ -22,21 +22,6 @@
 #define RW		(PROT_READ | PROT_WRITE)
 #define PER_HUGE	512
 
-static void stay_on(int cpu)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	CHECK_LIBC(sched_setaffinity(0, sizeof(one), &one));
-}
-
-static void need_two_processors(void)
-{
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		skip_test("the machine has one processor");
-}
-
 static bool kernel_has(const char *function)
 {
 	FILE *symbols = fopen("/proc/kallsyms", "re");
@@ -86,7 +71,7 @@ TEST(faults_in_a_view_do_not_wait_for_the_mmap_lock)
 	struct worker w;
 	char *pinned;
 
-	need_two_processors();
+	guest_need_two_processors();
 	if (!kernel_has("lock_vma_under_rcu"))
 		skip_test("the kernel has no locks of single mappings");
 	t.view = new_view(0);
@@ -353,7 +338,7 @@ TEST(threads_in_views_that_run_at_once_have_different_numbers)
 	/* The processor's number, which is kept in the same way. */
 	for (i = 0; i < 30; i++) {
 		cpu = i % (int)sysconf(_SC_NPROCESSORS_ONLN);
-		stay_on(cpu);
+		guest_run_on(0, cpu);
 		enter(views[i % 3]);
 		CHECK_EQ(syscall(SYS_getcpu, &here, NULL, NULL), 0);
 		CHECK_EQ(here, cpu);
@@ -369,10 +354,10 @@ static void leave_a_view_behind(uint32_t view)
 {
 	long *pages = map_filled(4);
 
-	stay_on(1);
+	guest_run_on(0, 1);
 	enter(view);
 	CHECK_EQ(LOAD(*page_of(pages, 2)), 2000);
-	stay_on(0);
+	guest_run_on(0, 0);
 }
 
 static void end_in_a_view(void *overlay)
@@ -401,10 +386,10 @@ TEST(processors_let_go_of_views_that_the_kernel_has_borrowed)
 	long *page = map_filled(1);
 	int round;
 
-	need_two_processors();
+	guest_need_two_processors();
 	/* The module has a processor call it that still has the view loaded when that goes. */
 	guest_count_calls("leave_mm");
-	stay_on(0);
+	guest_run_on(0, 0);
 	for (round = 0; round < 12; round++) {
 		uint32_t view = new_view(0);
 

@@ -19,21 +19,6 @@
 #define PER_HUGE	512
 #define LRU_GEN		"/sys/kernel/debug/lru_gen"
 
-static void stay_on(int cpu)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	CHECK_LIBC(sched_setaffinity(0, sizeof(one), &one));
-}
-
-static void need_two_processors(void)
-{
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		skip_test("the machine has one processor");
-}
-
 /* --- flushes that reclaim puts off ------------------------------------------------------------- */
 
 enum { NR_COUNTED = 200 };
@@ -52,7 +37,7 @@ static long do_count(void *arg)
 	long round, seen;
 	int i;
 
-	stay_on(1);
+	guest_run_on(0, 1);
 	enter(c->view);
 	for (round = 0; !LOAD(c->stop); round++) {
 		for (i = 0; i < NR_COUNTED; i++) {
@@ -72,7 +57,7 @@ static long do_spin(void *arg)
 {
 	struct counters *c = arg;
 
-	stay_on(1);
+	guest_run_on(0, 1);
 	while (!LOAD(c->stop))
 		;
 	return 0;
@@ -88,12 +73,12 @@ TEST(stores_are_kept_while_reclaim_puts_off_its_flushes)
 	long swapped;
 	int i, tries;
 
-	need_two_processors();
+	guest_need_two_processors();
 	guest_swap();
 	guest_count_calls("arch_tlbbatch_flush");
 	swapped = file_value("/proc/vmstat", "pswpout");
 	put_long(own.view, page_of(own.area, PER_HUGE - 1), -1);
-	stay_on(0);
+	guest_run_on(0, 0);
 	for (i = 0; i < 2; i++) {
 		madvise(all[i]->area, HUGE, MADV_NOHUGEPAGE);
 		worker_start(&counting[i]);
@@ -275,7 +260,7 @@ TEST(pages_stay_right_while_generations_are_made_and_reclaimed)
 	long swapped;
 	int i, tries;
 
-	need_two_processors();
+	guest_need_two_processors();
 	need_generations();
 	swapped = file_value("/proc/vmstat", "pswpout");
 	for (i = 0; i < 2; i++) {

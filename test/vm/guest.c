@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,37 @@ void guest_need(const char *path, const char *value)
 {
 	if (!guest_set(path, value))
 		skip_test("%s cannot be set to %s here", path, value);
+}
+
+void guest_run_on(pid_t tid, int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	CHECK_LIBC(sched_setaffinity(tid, sizeof(one), &one));
+}
+
+void guest_need_two_processors(void)
+{
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip_test("the machine has one processor");
+}
+
+bool guest_redirects(const char *function)
+{
+	size_t length = function ? strlen(function) : 0;
+	static char text[1 << 16];
+	char *line, *rest = text;
+
+	if (file_read(TRACING "enabled_functions", text, sizeof(text)) < 0)
+		skip_test("the kernel does not list hooked functions");
+	/* "name (users) R I ...": registers are saved, the instruction pointer may be changed. */
+	while ((line = strsep(&rest, "\n")))
+		if (strstr(line, " I ") &&
+		    (!function || (!strncmp(line, function, length) && line[length] == ' ')))
+			return true;
+	return false;
 }
 
 void guest_count_calls(const char *function)

@@ -8,10 +8,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* For the harness. */
 bool guest_init(void);
 void guest_restore(void);
+
+/* Let a thread, 0 for the calling one, run on this processor only. */
+void guest_run_on(pid_t tid, int cpu);
+void guest_need_two_processors(void);
 
 /* Write a file of /proc or /sys until the end of the test; false if it cannot be. */
 bool guest_set(const char *path, const char *value);
@@ -20,6 +25,12 @@ void guest_need(const char *path, const char *value);
 
 /* Write to a file when the test has ended. */
 void guest_undo(const char *path, const char *value);
+
+/*
+ * Does someone redirect this function of the kernel, as the module's hooks do? With NULL: any. Skips
+ * where the kernel does not list them.
+ */
+bool guest_redirects(const char *function);
 
 /*
  * Count calls of a function of the kernel, by a probe, from now to the end of the test. Skips where

@@ -18,6 +18,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "guest.h"
 #include "view.h"
 
 /* What a program has found; a page that it shares with the test. */
@@ -286,20 +287,11 @@ static void check_view_works(bool counted)
 		CHECK(LOAD(found->runs) > runs);
 }
 
-static bool nothing_hooked(void)
-{
-	static char text[1 << 16];
-
-	if (file_read("/sys/kernel/tracing/enabled_functions", text, sizeof(text)) < 0)
-		skip_test("the kernel does not list hooked functions");
-	return !strstr(text, " I ");
-}
-
 TEST(bpf_programs_at_hooked_functions_come_first)
 {
 	int entry, leave;
 
-	WAIT_FOR(nothing_hooked());
+	WAIT_FOR(!guest_redirects(NULL));
 	make_found();
 	entry = count_at("handle_mm_fault", BPF_TRACE_FENTRY);
 	leave = count_at("handle_mm_fault", BPF_TRACE_FEXIT);
@@ -335,7 +327,7 @@ TEST(bpf_programs_at_hooked_functions_come_second)
 	check_view_works(true);
 	delete_view(view);
 	/* The hooks go while the programs stay. */
-	WAIT_FOR(nothing_hooked());
+	WAIT_FOR(!guest_redirects(NULL));
 	check_view_works(true);
 	close(leave);
 	close(entry);

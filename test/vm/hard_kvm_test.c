@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "guest.h"
 #include "view.h"
 
 /* Guest physical addresses, below 64 KiB: the guest runs in real mode. */
@@ -239,21 +240,12 @@ TEST(a_guest_follows_the_base_while_its_thread_is_in_a_view)
 	worker_stop(&w);
 }
 
-static void stay_on_one_processor(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	CHECK_LIBC(sched_setaffinity(0, sizeof(set), &set));
-}
-
 static long run_looping(void *arg)
 {
 	struct errand *e = arg;
 	int i;
 
-	stay_on_one_processor();
+	guest_run_on(0, 0);
 	for (i = 0; i < 5; i++) {
 		machine_run(&e->m, LOOP_CODE);
 		CHECK_EQ(LOAD(*word(&e->m, DATA)), 222);
@@ -277,7 +269,7 @@ TEST(a_thread_that_runs_a_guest_is_switched_out_and_comes_back_to_its_view)
 	worker_start(&w);
 	worker_enter(&w, e.view);
 	worker_begin(&w, run_looping, &e);
-	stay_on_one_processor();
+	guest_run_on(0, 0);
 	for (; !LOAD(e.done); turns++) {
 		CHECK_EQ(LOAD(*word(&e.m, DATA)), 22);
 		if (turns % 1000 == 0)

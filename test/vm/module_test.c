@@ -116,43 +116,16 @@ TEST(the_module_unloads_and_loads_again_when_nobody_uses_it)
 
 /* --- hooks ------------------------------------------------------------------------------------- */
 
-/* Is a function of the kernel redirected by someone? The list names it with an I. */
-static bool is_redirected(const char *function)
-{
-	static char text[1 << 16];
-	char *line, *rest = text;
-
-	if (file_read(TRACING "enabled_functions", text, sizeof(text)) < 0)
-		skip_test("the kernel does not list hooked functions");
-	while ((line = strsep(&rest, "\n"))) {
-		size_t length = strlen(function);
-
-		if (!strncmp(line, function, length) && line[length] == ' ' &&
-		    strstr(line, " I "))
-			return true;
-	}
-	return false;
-}
-
 static bool hooks_armed(void)
 {
-	return is_redirected("switch_mm_irqs_off") && is_redirected("handle_mm_fault");
-}
-
-static bool nothing_hooked(void)
-{
-	static char text[1 << 16];
-
-	if (file_read(TRACING "enabled_functions", text, sizeof(text)) < 0)
-		skip_test("the kernel does not list hooked functions");
-	return !strstr(text, " I ");
+	return guest_redirects("switch_mm_irqs_off") && guest_redirects("handle_mm_fault");
 }
 
 TEST(functions_are_hooked_only_while_a_view_exists)
 {
 	uint32_t a, b;
 
-	WAIT_FOR(nothing_hooked());
+	WAIT_FOR(!guest_redirects(NULL));
 	a = new_view(0);
 	CHECK(hooks_armed());
 	b = new_view(0);
@@ -163,11 +136,11 @@ TEST(functions_are_hooked_only_while_a_view_exists)
 	/* A thread still runs in it. */
 	CHECK(hooks_armed());
 	enter(0);
-	WAIT_FOR(nothing_hooked());
+	WAIT_FOR(!guest_redirects(NULL));
 	new_view(0);
 	CHECK(hooks_armed());
 	close(device);
-	WAIT_FOR(nothing_hooked());
+	WAIT_FOR(!guest_redirects(NULL));
 	device = open_device();
 }
 
@@ -178,21 +151,11 @@ struct shuttle {
 	unsigned int turns;
 };
 
-/* On one processor with another process, so that the tables are loaded anew all the time. */
-static void stay_on_first_processor(void)
-{
-	cpu_set_t first;
-
-	CPU_ZERO(&first);
-	CPU_SET(0, &first);
-	CHECK_LIBC(sched_setaffinity(0, sizeof(first), &first));
-}
-
 static long do_shuttle(void *arg)
 {
 	struct shuttle *s = arg;
 
-	stay_on_first_processor();
+	guest_run_on(0, 0);
 	enter(s->view);
 	while (!LOAD(s->stop)) {
 		CHECK_EQ(s->code(), s->view ? 2 : 1);
@@ -206,7 +169,7 @@ static long do_shuttle(void *arg)
 static void yield_forever(void *unused)
 {
 	(void)unused;
-	stay_on_first_processor();
+	guest_run_on(0, 0);
 	for (;;)
 		sched_yield();
 }
@@ -244,7 +207,7 @@ TEST(without_ftrace_there_are_no_views)
 {
 	struct wfpatch_view_info info;
 
-	WAIT_FOR(nothing_hooked());
+	WAIT_FOR(!guest_redirects(NULL));
 	guest_need("/proc/sys/kernel/ftrace_enabled", "0");
 	guest_undo("/proc/sys/kernel/ftrace_enabled", "1");
 	CHECK_ERROR(try_create(device, 0, NULL), EIO);

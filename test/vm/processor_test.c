@@ -179,20 +179,17 @@ static void bounce(struct worker *workers)
 {
 	uint64_t end = now_ms() + 800;
 	unsigned int seed = 3;
-	cpu_set_t one;
 
 	while (now_ms() < end) {
-		CPU_ZERO(&one);
-		CPU_SET(rand_r(&seed) & 1, &one);
-		CHECK_EQ(sched_setaffinity(workers[rand_r(&seed) % NR_BUSY].tid, sizeof(one), &one),
-			 0);
+		int cpu = rand_r(&seed) & 1;
+
+		guest_run_on(workers[rand_r(&seed) % NR_BUSY].tid, cpu);
 	}
 }
 
 TEST(threads_stay_in_their_views_on_every_processor)
 {
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		skip_test("there is one processor");
+	guest_need_two_processors();
 	while_busy(bounce);
 }
 
