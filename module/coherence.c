@@ -147,6 +147,7 @@ static void wf_notifier_release(struct mmu_notifier *notifier, struct mm_struct 
 	wf_view_release_all(container_of(notifier, struct wf_process, notifier));
 }
 
+/* Sleeps; the mmap lock is held for writing. */
 static struct mmu_notifier *wf_notifier_alloc(struct mm_struct *mm)
 {
 	struct wf_process *p = wf_process_alloc();
@@ -172,6 +173,7 @@ static void wf_notifier_range_end(struct mmu_notifier *notifier,
 	rcu_read_unlock();
 }
 
+/* Sleeps; the mmap lock is held for writing. */
 static struct mmu_notifier *wf_range_alloc(struct mm_struct *mm)
 {
 	return kzalloc(sizeof(struct mmu_notifier), GFP_KERNEL_ACCOUNT) ?: ERR_PTR(-ENOMEM);
@@ -210,7 +212,7 @@ static const struct mmu_notifier_ops wf_notifier_ops = {
 	.free_notifier = wf_notifier_free,
 };
 
-/* A new record for @mm, the caller's, that hears of its changes; or an error. */
+/* A new record for @mm, the caller's, that hears of its changes; or an error. Sleeps. */
 struct wf_process *wf_coherence_begin(struct mm_struct *mm)
 {
 	struct mmu_notifier *notifier = mmu_notifier_get(&wf_notifier_ops, mm);

@@ -7,7 +7,7 @@
  *
  * PERMANENT: nobody can switch ftrace off (the sysctl kernel.ftrace_enabled) while hooks are armed.
  * Nobody else may redirect the same functions then (IPMODIFY: livepatch, kprobes with a
- * post-handler); all that only looks on (perf, kprobes, BPF, tracers) works beside us.
+ * post-handler, before 6.0 BPF's fentry); what only looks on (perf, kprobes, tracers) works beside us.
  */
 #define pr_fmt(fmt) "wfpatch: " fmt
 
@@ -465,7 +465,7 @@ static bool wf_hooks_off(void)
 	return true;
 }
 
-/* A little later, because who deletes one view may create the next. */
+/* A work item, and a little later, because who deletes one view may create the next. */
 static void wf_hooks_idle(struct work_struct *work)
 {
 	mutex_lock(&wf_hooks_mutex);

@@ -85,6 +85,7 @@ static struct preempt_ops wf_thread_ops = {
 	.sched_out = wf_thread_sched_out,
 };
 
+/* Sleeps: for requests and for the wrapper of copy_process(). */
 struct wf_thread *wf_thread_alloc(void)
 {
 	struct wf_thread *thread = kzalloc(sizeof(*thread), GFP_KERNEL_ACCOUNT);
