@@ -212,7 +212,7 @@ static const struct mmu_notifier_ops wf_notifier_ops = {
 	.free_notifier = wf_notifier_free,
 };
 
-/* A new record for @mm, the caller's, that hears of its changes; or an error. Sleeps. */
+/* A new record for @mm, which has users, that hears of its changes; or an error. Sleeps. */
 struct wf_process *wf_coherence_begin(struct mm_struct *mm)
 {
 	struct mmu_notifier *notifier = mmu_notifier_get(&wf_notifier_ops, mm);

@@ -87,6 +87,34 @@
 #define WF_FAULT_UNLOCKED	VM_FAULT_RETRY
 #endif
 
+/*
+ * Call a function while a task neither starts nor stops running. It returns whether it has done its
+ * work; so does this, and false if the task could not be held. Not for current.
+ */
+#if WF_HAS_TASK_CALL
+#define wf_task_call_t		int
+#define wf_task_call(task, function, arg)	wf_ksym(task_call_func)(task, function, arg)
+#define WF_TASK_CALL_KSYM(X)							\
+	X(int, task_call_func, (struct task_struct *task, task_call_f function, void *arg))
+#else
+#define wf_task_call_t		bool
+#define wf_task_call(task, function, arg)	\
+	wf_ksym(try_invoke_on_locked_down_task)(task, function, arg)
+#define WF_TASK_CALL_KSYM(X)							\
+	X(bool, try_invoke_on_locked_down_task, (struct task_struct *task,	\
+		bool (*function)(struct task_struct *t, void *arg), void *arg))
+#endif
+
+/* Has the task not been woken for the first time yet? */
+static inline bool wf_task_is_new(const struct task_struct *task)
+{
+#if WF_HAS_TASK_STATE
+	return READ_ONCE(task->__state) & TASK_NEW;
+#else
+	return READ_ONCE(task->state) & TASK_NEW;
+#endif
+}
+
 /* Mappings of shadow stacks; none where the kernel has no such thing. */
 #ifndef VM_SHADOW_STACK
 #define VM_SHADOW_STACK		VM_NONE
@@ -106,6 +134,16 @@ static inline bool wf_madvise_is_guard(int advice)
 {
 #ifdef MADV_GUARD_INSTALL
 	return advice == MADV_GUARD_INSTALL;
+#else
+	return false;
+#endif
+}
+
+/* May there be pages that guard without a mapping of their own? */
+static inline bool wf_madvise_has_guards(void)
+{
+#ifdef MADV_GUARD_INSTALL
+	return true;
 #else
 	return false;
 #endif
@@ -205,6 +243,13 @@ static inline bool wf_flush_is_batched(struct mm_struct *mm)
 	return false;
 #endif
 }
+
+/* The argument of memfd_fcntl(). */
+#if WF_HAS_MEMFD_FCNTL_LONG
+#define WF_MEMFD_FCNTL_ARG	unsigned long
+#else
+#define WF_MEMFD_FCNTL_ARG	unsigned int
+#endif
 
 /* A processor in lazy mode takes the kernel's own page tables. */
 static inline void wf_leave_mm(void)

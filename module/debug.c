@@ -39,16 +39,16 @@ DEFINE_SHOW_ATTRIBUTE(wf_debug);
  * Without debugfs there is just no file. A process that has called exec and kept its handle is two
  * here; the second gets a number behind its id. The caller holds a lock against others.
  */
-void wf_debug_add(struct wf_process *p)
+void wf_debug_add(struct wf_process *p, pid_t tgid)
 {
 	struct dentry *taken;
 	unsigned int again;
 	char name[32];
 
-	snprintf(name, sizeof(name), "%d", task_tgid_nr(current));
+	snprintf(name, sizeof(name), "%d", tgid);
 	for (again = 2; (taken = debugfs_lookup(name, wf_debug_root)); again++) {
 		dput(taken);
-		snprintf(name, sizeof(name), "%d.%u", task_tgid_nr(current), again);
+		snprintf(name, sizeof(name), "%d.%u", tgid, again);
 	}
 	p->dentry = debugfs_create_file(name, 0400, wf_debug_root, p, &wf_debug_fops);
 }

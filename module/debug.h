@@ -21,7 +21,7 @@ struct wf_counters {
 
 void wf_debug_init(void);
 void wf_debug_exit(void);
-void wf_debug_add(struct wf_process *p);
+void wf_debug_add(struct wf_process *p, pid_t tgid);
 void wf_debug_remove(struct wf_process *p);
 
 #endif

@@ -145,7 +145,8 @@ static vm_fault_t wf_fault_overlay(struct wf_view *view, struct vm_area_struct *
 int wf_fixup_user_fault(struct mm_struct *mm, unsigned long addr, unsigned int flags,
 			bool *unlocked)
 {
-	struct wf_view *view = wf_thread_of(current)->view;
+	struct wf_thread *thread = wf_thread_hold();
+	struct wf_view *view = thread ? thread->view : NULL;
 	unsigned long page = addr & PAGE_MASK;
 	struct vm_area_struct *vma;
 	struct wf_call call;
@@ -154,13 +155,14 @@ int wf_fixup_user_fault(struct mm_struct *mm, unsigned long addr, unsigned int f
 
 	wf_call_begin(&call, WF_HOOK_FIXUP);
 	ret = wf_ksym(fixup_user_fault)(mm, addr, flags, unlocked);
-	if (!ret) {
+	if (!ret && view) {
 		vma = find_vma(mm, addr);
 		if (!vma || vma->vm_start > addr || !wf_fault_has_overlay(view, page))
 			wf_fault_sync(view, page);
 		else if (wf_fault_overlay(view, vma, page, flags & FAULT_FLAG_WRITE, &gone))
 			ret = -ENOMEM;
 	}
+	wf_thread_let(thread);
 	wf_call_end(&call);
 	return ret;
 }
@@ -172,13 +174,20 @@ int wf_fixup_user_fault(struct mm_struct *mm, unsigned long addr, unsigned int f
 vm_fault_t wf_handle_mm_fault(struct vm_area_struct *vma, unsigned long addr, unsigned int flags,
 			      struct pt_regs *regs)
 {
-	struct wf_thread *thread = wf_thread_of(current);
-	struct wf_view *view = thread->view;
+	struct wf_thread *thread = wf_thread_hold();
 	unsigned long page = addr & PAGE_MASK;
 	bool gone = false, done = false;
+	struct wf_view *view;
 	vm_fault_t ret = 0;
 
 	wf_wrapper_enter();
+	/* It has been moved to the base since the hook. */
+	if (!thread) {
+		ret = handle_mm_fault(vma, addr, flags, regs);
+		wf_wrapper_exit();
+		return ret;
+	}
+	view = thread->view;
 	thread->in_fault = true;
 	wf_count(view->process, faults);
 
@@ -200,6 +209,7 @@ vm_fault_t wf_handle_mm_fault(struct vm_area_struct *vma, unsigned long addr, un
 	}
 
 	thread->in_fault = false;
+	wf_thread_let(thread);
 	wf_wrapper_exit();
 	return ret;
 }

@@ -16,28 +16,31 @@
 /*
  * In place of copy_process(), for a caller in a view that shares its address space with the child.
  * The record is made before there is a child: without it there is none (invariant 5). Workers of
- * the kernel run no user code; they stay in the base.
+ * the kernel run no user code; they stay in the base. (The caller may have been moved to the base since
+ * its call was sent here: then there is nothing to inherit.)
  */
 struct task_struct *wf_copy_process(struct pid *pid, int trace, int node,
 				    struct kernel_clone_args *args)
 {
-	struct wf_thread *thread, *parent = wf_thread_of(current);
+	struct wf_thread *thread = NULL, *parent = wf_thread_hold();
 	struct task_struct *task;
 	struct wf_call call;
 
 	wf_call_begin(&call, WF_HOOK_COPY_PROCESS);
-	thread = wf_thread_alloc();
-	if (thread)
+	if (parent)
+		thread = wf_thread_alloc(parent->process);
+	if (thread || !parent)
 		task = wf_ksym(copy_process)(pid, trace, node, args);
 	else
 		task = ERR_PTR(-ENOMEM);
-	if (!IS_ERR(task) && !(task->flags & WF_PF_WORKER)) {
+	if (parent && !IS_ERR(task) && !(task->flags & WF_PF_WORKER)) {
 		wf_thread_attach(thread, task, parent->view);
 		/* It could be seen before, as a thread of the base. */
-		wf_transition_check(parent->view->process, false);
+		wf_transition_check(parent->process, false);
 	} else {
-		wf_thread_free(thread);
+		wf_thread_put(thread);
 	}
+	wf_thread_let(parent);
 	wf_call_end(&call);
 	return task;
 }
@@ -101,12 +104,18 @@ static int wf_fork_copy(struct wf_view *view, struct mm_struct *mm)
  */
 int wf_copy_thread(WF_COPY_THREAD_PARAMETERS)
 {
-	struct wf_thread *parent = wf_thread_of(current);
+	struct wf_thread *parent = wf_thread_hold();
+	struct wf_view *view = parent ? parent->view : NULL;
 	struct wf_call call;
-	int ret;
+	int ret = 0;
 
 	wf_call_begin(&call, WF_HOOK_COPY_THREAD);
-	ret = wf_fork_copy(parent->view, task->mm);
+	/* Traps are not for children. */
+	if (view && view->turnstile)
+		view = view->origin;
+	if (view)
+		ret = wf_fork_copy(view, task->mm);
+	wf_thread_let(parent);
 	if (!ret)
 		ret = wf_ksym(copy_thread)(WF_COPY_THREAD_ARGUMENTS);
 	wf_call_end(&call);

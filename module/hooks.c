@@ -29,6 +29,7 @@
 #include "pin.h"
 #include "thread.h"
 #include "transition.h"
+#include "turnstile.h"
 
 DEFINE_PER_CPU(long, wf_wrappers);
 DEFINE_PER_CPU(bool, wf_flush_own);
@@ -121,7 +122,7 @@ static void wf_fault_hook(struct pt_regs *regs)
 
 	if (!thread || !regs->cx || thread->in_fault)
 		return;
-	if (vma->vm_mm == current->mm && vma->vm_mm == thread->view->process->mm)
+	if (vma->vm_mm == current->mm && vma->vm_mm == thread->process->mm)
 		wf_redirect(regs, wf_handle_mm_fault);
 }
 
@@ -177,10 +178,9 @@ static void wf_leave(struct mm_struct *mm)
 {
 	struct wf_process *p;
 
-	if (wf_thread_of(current)) {
-		wf_thread_leave(current);
+	/* Also of a record that is in the base, for a transition. */
+	if (wf_thread_leave(current))
 		return;
-	}
 	p = wf_process_find_get(mm);
 	if (p) {
 		wf_transition_check(p, true);
@@ -321,6 +321,12 @@ static void wf_pmu_unmapped_hook(struct pt_regs *regs)
 		wf_redirect(regs, wf_pmu_event_unmapped);
 }
 
+/* uprobe_deny_signal(void): called before any signal is taken. No frame is built in a single step. */
+static void wf_signal_hook(struct pt_regs *regs)
+{
+	wf_step_cancel();
+}
+
 /* nmi_uaccess_okay(void): any context */
 static void wf_nmi_uaccess_hook(struct pt_regs *regs)
 {
@@ -354,6 +360,7 @@ static const struct wf_hook_entry {
 	{ "x86_pmu_event_mapped", wf_pmu_mapped_hook, true },
 	{ "x86_pmu_event_unmapped", wf_pmu_unmapped_hook, true },
 	{ "nmi_uaccess_okay", wf_nmi_uaccess_hook, true },
+	{ "uprobe_deny_signal", wf_signal_hook, true },
 };
 
 /* The hooks that this kernel has, hashed by the address that ftrace calls from. Set at load only. */
@@ -437,6 +444,11 @@ static int wf_hooks_arm(void)
 		ret = register_ftrace_function(&wf_hooks);
 	} while (ret == -EAGAIN && tries++ < 1000);
 	if (!ret) {
+		ret = wf_turnstiles_begin();
+		if (ret) {
+			unregister_ftrace_function(&wf_hooks);
+			return ret;
+		}
 		preempt_notifier_inc();
 		wf_hooks_on = true;
 		return 0;
@@ -461,6 +473,7 @@ static bool wf_hooks_off(void)
 	if (unregister_ftrace_function(&wf_hooks))
 		return false;
 	preempt_notifier_dec();
+	wf_turnstiles_end();
 	wf_hooks_on = false;
 	return true;
 }
@@ -537,6 +550,8 @@ static int wf_hooks_find(void)
 		if (ret)
 			return ret;
 		*slot = (struct wf_hook_slot){ .ip = ip, .hook = hook };
+		if (hook->handler == wf_signal_hook)
+			wf_steps_allowed = true;
 	}
 	return 0;
 }

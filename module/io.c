@@ -14,6 +14,7 @@
 #include "ksym.h"
 #include "limits.h"
 #include "overlay.h"
+#include "turnstile.h"
 
 /* A request: its segments, and a buffer with the data of all, one after the other. */
 struct wf_io {
@@ -83,9 +84,11 @@ static void wf_io_change(struct wf_update *update, void *data)
 		unsigned long end = min_t(unsigned long, io->segs[i].addr + io->segs[i].len,
 					  update->addr + PAGE_SIZE);
 
-		if (start < end)
-			memcpy(page + (start - update->addr), from + (start - io->segs[i].addr),
-			       end - start);
+		if (start >= end)
+			continue;
+		memcpy(page + (start - update->addr), from + (start - io->segs[i].addr),
+		       end - start);
+		bitmap_set(update->written, start - update->addr, end - start);
 	}
 }
 
@@ -152,17 +155,23 @@ static int wf_io_check(struct wf_process *p, struct wf_update *updates, long n)
 	return 0;
 }
 
-/* One try, with the locks that it takes. */
-static int wf_io_update(struct wf_process *p, u32 id, struct wf_io *io, struct wf_update *updates,
-			long n)
+/* One try, with the locks that it takes. @view: or NULL, then the one with that id. */
+static int wf_io_update(struct wf_process *p, struct wf_view *view, u32 id, struct wf_io *io,
+			struct wf_update *updates, long n)
 {
-	struct wf_view *view;
 	int ret;
 
 	mmap_read_lock(p->mm);
 	mutex_lock(&p->mutex);
-	view = wf_view_find(p, id);
-	ret = view ? wf_io_check(p, updates, n) : -ENOENT;
+	if (!view) {
+		view = wf_view_find(p, id);
+		/* Threads would see the old content in a copy. */
+		ret = !view ? -ENOENT : wf_turnstile_exists(p, view) ? -EBUSY : 0;
+	} else {
+		ret = 0;
+	}
+	if (!ret)
+		ret = wf_io_check(p, updates, n);
 	if (!ret)
 		ret = wf_overlay_update(view, updates, n, wf_io_change, io);
 	mutex_unlock(&p->mutex);
@@ -170,8 +179,8 @@ static int wf_io_update(struct wf_process *p, u32 id, struct wf_io *io, struct w
 	return ret;
 }
 
-static int wf_io_write(struct wf_process *p, u32 id, struct wf_io *io, struct wf_update *updates,
-		       long n)
+static int wf_io_write(struct wf_process *p, struct wf_view *view, u32 id, struct wf_io *io,
+		       struct wf_update *updates, long n)
 {
 	int ret;
 	long i;
@@ -183,7 +192,7 @@ static int wf_io_write(struct wf_process *p, u32 id, struct wf_io *io, struct wf
 		for (i = 0; !ret && i < n; i++)
 			ret = wf_io_touch(p->mm, updates[i].addr);
 		if (!ret)
-			ret = wf_io_update(p, id, io, updates, n);
+			ret = wf_io_update(p, view, id, io, updates, n);
 	} while (ret == -EAGAIN && !fatal_signal_pending(current));
 	return ret == -EAGAIN ? -EINTR : ret;
 }
@@ -198,31 +207,24 @@ static int wf_view_exists(struct wf_process *p, u32 id)
 	return exists ? 0 : -ENOENT;
 }
 
-int wf_view_write(struct wf_process *p, u32 id, u64 segs, u32 nr)
+/* Write what @io holds, to @view or, if that is NULL, to the view with that id. */
+static int wf_io_put(struct wf_process *p, struct wf_view *view, u32 id, struct wf_io *io)
 {
 	struct wf_update *updates = NULL;
-	struct wf_io io = { };
 	unsigned long index, i = 0;
 	struct xarray pages;
-	long n = 0;
 	void *entry;
-	int ret;
+	int ret = 0;
+	long n;
 
-	if (!id)
-		return -EINVAL;
-	ret = wf_view_exists(p, id);
-	if (ret)
-		return ret;
 	xa_init(&pages);
-	ret = wf_io_prepare(&io, segs, nr, true);
-	if (!ret)
-		n = wf_io_pages(&io, &pages);
+	n = wf_io_pages(io, &pages);
 	if (n < 0)
 		ret = n;
-	if (ret || !n)
+	if (n <= 0)
 		goto out;
 	ret = -ENOMEM;
-	updates = wf_updates_alloc(n);
+	updates = wf_updates_alloc(n, true);
 	if (!updates)
 		goto out;
 	xa_for_each(&pages, index, entry) {
@@ -230,10 +232,48 @@ int wf_view_write(struct wf_process *p, u32 id, u64 segs, u32 nr)
 		updates[i].flags = WF_OVERLAY_WRITTEN;
 		i++;
 	}
-	ret = wf_io_write(p, id, &io, updates, n);
+	ret = wf_io_write(p, view, id, io, updates, n);
 out:
 	wf_updates_free(updates, n);
 	xa_destroy(&pages);
+	return ret;
+}
+
+int wf_view_write(struct wf_process *p, u32 id, u64 segs, u32 nr)
+{
+	struct wf_io io = { };
+	int ret;
+
+	if (!id)
+		return -EINVAL;
+	ret = wf_view_exists(p, id);
+	if (ret)
+		return ret;
+	ret = wf_io_prepare(&io, segs, nr, true);
+	if (!ret)
+		ret = wf_io_put(p, NULL, id, &io);
+	wf_io_free(&io);
+	return ret;
+}
+
+/* The same byte at several addresses of a view that nobody else can delete. */
+int wf_view_put_bytes(struct wf_process *p, struct wf_view *view, const unsigned long *addrs,
+		      unsigned int nr, u8 byte)
+{
+	struct wf_io io = { .nr = nr };
+	unsigned int i;
+	int ret = -ENOMEM;
+
+	io.segs = kvcalloc(nr, sizeof(*io.segs), GFP_KERNEL_ACCOUNT);
+	io.data = kvmalloc(nr, GFP_KERNEL_ACCOUNT);
+	if (io.segs && io.data) {
+		memset(io.data, byte, nr);
+		for (i = 0; i < nr; i++) {
+			io.segs[i].addr = addrs[i];
+			io.segs[i].len = 1;
+		}
+		ret = wf_io_put(p, view, 0, &io);
+	}
 	wf_io_free(&io);
 	return ret;
 }

@@ -7,7 +7,9 @@
 
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
+#include <linux/memfd.h>
 #include <linux/module.h>
+#include <linux/pid.h>
 #include <linux/sched/mm.h>
 #include <asm/cpufeature.h>
 #include <asm/mmu_context.h>
@@ -25,6 +27,12 @@ WF_SAME(do_madvise);
 WF_SAME(mprotect_fixup);
 WF_SAME(fixup_user_fault);
 WF_SAME(ftrace_location);
+WF_SAME(mm_access);
+WF_SAME(pidfd_pid);
+#ifdef CONFIG_MEMFD_CREATE
+WF_SAME(memfd_fcntl);
+#endif
+WF_SAME(task_work_cancel);
 
 /* kallsyms_lookup_name() */
 DEFINE_STATIC_CALL_NULL(wf_lookup, wf_ksym_address);

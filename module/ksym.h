@@ -9,10 +9,22 @@
 #include <linux/mm.h>
 #include <linux/sched/task.h>
 #include <linux/static_call.h>
+#include <linux/task_work.h>
+#include <linux/wait.h>
 #include "compat.h"
 
+struct file;
 struct perf_event;
+struct pid;
 struct pt_regs;
+
+/* Without it there are no memfds. */
+#ifdef CONFIG_MEMFD_CREATE
+#define WF_KSYMS_MEMFD(X)									\
+	X(long, memfd_fcntl, (struct file *file, unsigned int cmd, WF_MEMFD_FCNTL_ARG arg))
+#else
+#define WF_KSYMS_MEMFD(X)
+#endif
 
 /* X(return type, name, parameters): one line for each function */
 #define WF_KSYMS(X)										\
@@ -34,6 +46,11 @@ struct pt_regs;
 	X(int, fixup_user_fault, (struct mm_struct *mm, unsigned long addr,			\
 				  unsigned int flags, bool *unlocked))				\
 	X(unsigned long, ftrace_location, (unsigned long ip))					\
+	X(bool, task_work_cancel, (struct task_struct *task, struct callback_head *work))	\
+	WF_TASK_CALL_KSYM(X)									\
+	X(struct mm_struct *, mm_access, (struct task_struct *task, unsigned int mode))		\
+	X(struct pid *, pidfd_pid, (const struct file *file))					\
+	WF_KSYMS_MEMFD(X)									\
 	X(void, cr4_update_pce, (void *unused))
 
 /* Those that only a hook on the function itself leads to: not called where there is none. */

@@ -11,6 +11,13 @@
 #define WF_MAX_IO	(16UL << 20)	/* bytes of one write or read: E2BIG */
 #define WF_MAX_EVENTS	1024		/* records waiting on one handle: WFPATCH_EVENT_OVERFLOW */
 #define WF_MAX_LIST	65536U		/* threads that LIST_THREADS shows; more are counted only */
+#define WF_MAX_SPANS	4096		/* spans of one transition: E2BIG */
+#define WF_MAX_STACK	(256UL << 20)	/* bytes of one stack that an AUTO transition reads */
+
+/* Where MAP puts an image that may lie anywhere near an address. */
+#define WF_MAP_LOWEST		(64UL << 10)		/* or mmap_min_addr, if that is higher */
+#define WF_MAP_STACK_ROOM	(129UL << 20)		/* below a stack that grows down */
+#define WF_MAP_HEAP_ROOM	(1UL << 30)		/* above the heap, if there is room elsewhere */
 
 /* Callers of an older interface (WFPATCH_API_VERSION) than this are told so: EPROTONOSUPPORT. */
 #ifndef WF_OLDEST_CALLER

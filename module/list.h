@@ -7,6 +7,7 @@
 #include "wfpatch.h"
 
 int wf_list_views(struct wf_process *p, struct wfpatch_list *list);
+int wf_list_blocked(struct wf_process *p, struct wfpatch_list *list);
 int wf_list_threads(struct wf_process *p, struct wfpatch_list *list);
 
 #endif

@@ -9,11 +9,13 @@
 #include <linux/stringify.h>
 #include <linux/utsname.h>
 #include "arch/x86/carrier.h"
+#include "commit.h"
 #include "compat.h"
 #include "debug.h"
 #include "device.h"
 #include "hooks.h"
 #include "ksym.h"
+#include "map.h"
 #include "view.h"
 #include "wfpatch.h"
 
@@ -29,12 +31,18 @@ static int __init wf_init(void)
 	ret = wf_ksym_init();
 	if (ret)
 		return ret;
+	ret = wf_commit_init();
+	if (ret)
+		return ret;
 	ret = wf_view_init();
 	if (ret)
 		return ret;
-	ret = wf_hooks_init();
+	ret = wf_map_init();
 	if (ret)
 		goto out_views;
+	ret = wf_hooks_init();
+	if (ret)
+		goto out_map;
 	wf_debug_init();
 	ret = wf_device_init();
 	if (ret)
@@ -46,6 +54,8 @@ static int __init wf_init(void)
 out_debug:
 	wf_debug_exit();
 	wf_hooks_exit();
+out_map:
+	wf_map_exit();
 out_views:
 	wf_view_exit();
 	return ret;
@@ -55,6 +65,7 @@ out_views:
 static void __exit wf_exit(void)
 {
 	wf_device_exit();
+	wf_map_exit();
 	wf_view_exit();
 	wf_hooks_exit();
 	mmu_notifier_synchronize();

@@ -102,6 +102,7 @@ static void wf_overlay_free_list(struct wf_process *p, struct rb_node *list)
 		list = list->rb_left;
 		if (overlay->page)
 			put_page(overlay->page);
+		bitmap_free(overlay->written);
 		kfree(overlay);
 		n++;
 	}
@@ -164,7 +165,13 @@ int wf_overlay_check(struct wf_process *p, struct vm_area_struct *vma)
 	return 0;
 }
 
-struct wf_update *wf_updates_alloc(unsigned long n)
+static unsigned long *wf_written_alloc(void)
+{
+	return bitmap_zalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT);
+}
+
+/* @written: with room to note what is written */
+struct wf_update *wf_updates_alloc(unsigned long n, bool written)
 {
 	struct wf_update *updates;
 	unsigned long i;
@@ -175,7 +182,9 @@ struct wf_update *wf_updates_alloc(unsigned long n)
 	for (i = 0; i < n; i++) {
 		updates[i].page = alloc_page(GFP_KERNEL_ACCOUNT);
 		updates[i].spare = kzalloc(sizeof(*updates[i].spare), GFP_KERNEL_ACCOUNT);
-		if (!updates[i].page || !updates[i].spare) {
+		if (written)
+			updates[i].written = wf_written_alloc();
+		if (!updates[i].page || !updates[i].spare || (written && !updates[i].written)) {
 			wf_updates_free(updates, n);
 			return NULL;
 		}
@@ -195,6 +204,7 @@ void wf_updates_free(struct wf_update *updates, unsigned long n)
 	for (i = 0; updates && i < n; i++) {
 		if (updates[i].page)
 			put_page(updates[i].page);
+		bitmap_free(updates[i].written);
 		kfree(updates[i].spare);
 	}
 	kvfree(updates);
@@ -327,6 +337,11 @@ static void wf_update_install(struct wf_view *view, struct wf_update *updates, u
 		if (overlay && !updates[i].left_out) {
 			swap(overlay->page, updates[i].page);
 			overlay->flags |= updates[i].flags;
+			if (overlay->written && updates[i].written)
+				bitmap_or(overlay->written, overlay->written, updates[i].written,
+					  PAGE_SIZE);
+			else if (updates[i].written)
+				swap(overlay->written, updates[i].written);
 		}
 		if ((i & 63) == 63) {
 			raw_spin_unlock_irqrestore(&p->lock, flags);
@@ -383,6 +398,27 @@ flush:
 	return ret;
 }
 
+static void wf_overlay_free(struct wf_overlay *overlay)
+{
+	if (overlay)
+		bitmap_free(overlay->written);
+	kfree(overlay);
+}
+
+/* A node that is in no tree yet. */
+static struct wf_overlay *wf_overlay_alloc(void)
+{
+	struct wf_overlay *overlay = kzalloc(sizeof(*overlay), GFP_KERNEL_ACCOUNT);
+
+	if (!overlay)
+		return NULL;
+	overlay->written = wf_written_alloc();
+	if (overlay->written)
+		return overlay;
+	kfree(overlay);
+	return NULL;
+}
+
 /*
  * Give a new view, in which no thread is yet, all pages of another. Both keep them read-only until
  * one of them stores. Mutex held.
@@ -397,7 +433,7 @@ int wf_overlay_share(struct wf_view *from, struct wf_view *to)
 	int ret = 0;
 
 	for (;;) {
-		new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+		new = wf_overlay_alloc();
 		if (!new) {
 			ret = -ENOMEM;
 			break;
@@ -407,14 +443,14 @@ int wf_overlay_share(struct wf_view *from, struct wf_view *to)
 		addr = overlay ? overlay->addr : 0;
 		raw_spin_unlock_irqrestore(&p->lock, flags);
 		if (!overlay) {
-			kfree(new);
+			wf_overlay_free(new);
 			break;
 		}
 		ret = wf_overlay_tables(to, addr, &pool);
 		if (!ret)
 			ret = wf_charge(p->mm, 1);
 		if (ret) {
-			kfree(new);
+			wf_overlay_free(new);
 			break;
 		}
 		raw_spin_lock_irqsave(&p->lock, flags);
@@ -423,6 +459,8 @@ int wf_overlay_share(struct wf_view *from, struct wf_view *to)
 			new->addr = addr;
 			new->page = overlay->page;
 			new->flags = overlay->flags;
+			if (overlay->written)
+				bitmap_copy(new->written, overlay->written, PAGE_SIZE);
 			get_page(new->page);
 			leaf = wf_pgtable_leaf(&from->pgtable, addr);
 			/* Dirty but not writable would be a page of a shadow stack. */
@@ -435,7 +473,7 @@ int wf_overlay_share(struct wf_view *from, struct wf_view *to)
 		raw_spin_unlock_irqrestore(&p->lock, flags);
 		if (new) {
 			wf_uncharge(p->mm, 1);
-			kfree(new);
+			wf_overlay_free(new);
 		}
 		addr += PAGE_SIZE;
 		cond_resched();

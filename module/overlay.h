@@ -17,6 +17,7 @@ struct wf_overlay {
 	unsigned long addr;
 	struct page *page;		/* NULL while it is being made. Shared pages have references. */
 	unsigned int flags;
+	unsigned long *written;		/* bitmap: the bytes that VIEW_WRITE wrote; or NULL */
 };
 
 /* One page of an update: what the view shall have at @addr. */
@@ -24,6 +25,7 @@ struct wf_update {
 	unsigned long addr;
 	struct page *page;
 	struct wf_overlay *spare;
+	unsigned long *written;		/* bitmap, see above */
 	unsigned int flags;
 	bool fresh;			/* starts with what the base has, whatever the view has */
 	bool left_out;
@@ -32,7 +34,7 @@ struct wf_update {
 
 typedef void (*wf_update_fn)(struct wf_update *update, void *data);
 
-struct wf_update *wf_updates_alloc(unsigned long n);
+struct wf_update *wf_updates_alloc(unsigned long n, bool written);
 void wf_updates_free(struct wf_update *updates, unsigned long n);
 int wf_overlay_update(struct wf_view *view, struct wf_update *updates, unsigned long n,
 		      wf_update_fn change, void *data);

@@ -13,6 +13,7 @@
 #include "limits.h"
 #include "overlay.h"
 #include "pin.h"
+#include "turnstile.h"
 
 /* A pinned range, [start, end). The list is sorted, and ranges do not overlap. */
 struct wf_pin {
@@ -67,7 +68,7 @@ static int wf_pin_copy(struct wf_view *view, unsigned long start, unsigned long 
 
 	while (addr < end && !ret) {
 		unsigned long n = min((end - addr) >> PAGE_SHIFT, WF_PIN_BATCH), count;
-		struct wf_update *updates = wf_updates_alloc(n);
+		struct wf_update *updates = wf_updates_alloc(n, false);
 
 		if (!updates)
 			return -ENOMEM;
@@ -172,6 +173,9 @@ static int wf_pin_add(struct wf_process *p, unsigned long start, unsigned long e
 
 	if (next && next->start < end)
 		return -EEXIST;
+	/* Stores of threads in a turnstile would be lost. */
+	if (wf_turnstile_exists(p, NULL))
+		return -EBUSY;
 	if (p->nr_pins >= WF_MAX_RANGES || (end - start) >> PAGE_SHIFT > WF_MAX_OVERLAYS)
 		return -ENOSPC;
 	ret = wf_pin_check(p, start, end);

@@ -13,6 +13,7 @@
 #include "debug.h"
 #include "pin.h"
 #include "process.h"
+#include "trace.h"
 #include "transition.h"
 #include "view.h"
 
@@ -65,6 +66,8 @@ struct wf_process *wf_process_alloc(void)
 	refcount_set(&p->refs, 1);
 	mutex_init(&p->mutex);
 	mutex_init(&p->count_mutex);
+	mutex_init(&p->plan_mutex);
+	INIT_LIST_HEAD(&p->threads);
 	xa_init(&p->views);
 	raw_spin_lock_init(&p->lock);
 	INIT_LIST_HEAD(&p->list);
@@ -91,7 +94,8 @@ void wf_process_free(struct wf_process *p)
  * Enter the process that wf_coherence_begin() gave, or take the one that somebody entered before.
  * NULL if ours has come and gone in between: begin again.
  */
-static struct wf_process *wf_process_enter(struct wf_process *p, struct mm_struct *mm)
+static struct wf_process *wf_process_enter(struct wf_process *p, struct mm_struct *mm,
+					   pid_t tgid)
 {
 	struct wf_process *found;
 
@@ -99,8 +103,9 @@ static struct wf_process *wf_process_enter(struct wf_process *p, struct mm_struc
 	found = wf_process_find_get(mm);
 	if (!found && !p->mm) {
 		p->mm = mm;
+		p->tgid = tgid;
 		hash_add_rcu(wf_processes, &p->node, (unsigned long)mm);
-		wf_debug_add(p);
+		wf_debug_add(p, tgid);
 		/* A handle keeps the module; views that outlive it must, too (invariant 7). */
 		__module_get(THIS_MODULE);
 		mutex_unlock(&wf_processes_mutex);
@@ -112,20 +117,22 @@ static struct wf_process *wf_process_enter(struct wf_process *p, struct mm_struc
 }
 
 /*
- * The process of the caller, with a reference. The caller's mmap lock may be long in coming, so
- * wf_processes_mutex, which is everybody's, is not held meanwhile.
+ * The process whose address space is @mm, which has users, with a reference; @tgid names it in
+ * debugfs. Its mmap lock may be long in coming, so wf_processes_mutex, which is everybody's, is not
+ * held meanwhile.
  */
-struct wf_process *wf_process_open(void)
+struct wf_process *wf_process_open(struct mm_struct *mm, pid_t tgid)
 {
-	struct mm_struct *mm = current->mm;
 	struct wf_process *p = wf_process_find_get(mm);
 
 	while (!p) {
 		p = wf_coherence_begin(mm);
 		if (!IS_ERR(p))
-			p = wf_process_enter(p, mm);
+			p = wf_process_enter(p, mm, tgid);
 		cond_resched();
 	}
+	if (!IS_ERR(p))
+		trace_wfpatch_open(mm, p->tgid, task_tgid_nr(current));
 	return p;
 }
 

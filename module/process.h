@@ -24,6 +24,7 @@ struct wf_process {
 	struct mmu_notifier notifier;
 	struct mmu_notifier *range_notifier;	/* NULL if one does for all; see coherence.c */
 	struct mm_struct *mm;		/* kept by the notifier */
+	pid_t tgid;			/* of who uses it, in the initial pid namespace; for people */
 	struct hlist_node node;		/* in the table of processes, RCU */
 	refcount_t refs;		/* handles, views */
 	bool dead;			/* the address space is gone */
@@ -42,6 +43,12 @@ struct wf_process {
 	struct mutex count_mutex;	/* orders the counts of transition.c; under no mutex */
 	u32 target;			/* lock: of the last transition */
 	bool in_transition;		/* lock */
+	bool abandoned;			/* mutex: nobody has a handle; threads return to the base */
+	struct mutex plan_mutex;	/* outermost: who changes @plan */
+	struct wf_plan *plan;		/* lock: of a transition that the module makes, see gate.c */
+	struct wf_plan *spare_plan;	/* plan_mutex or the last handle: to return by */
+	struct list_head threads;	/* lock: struct wf_thread */
+	unsigned long nr_records;	/* lock: their number */
 	unsigned int total;		/* lock: threads when last counted, for transition.c */
 	unsigned long recount_delay;	/* jiffies; a stale value does no harm */
 	struct delayed_work recount;	/* while in transition; holds a reference when queued */
@@ -69,7 +76,7 @@ void wf_process_exit(void);
 
 struct wf_process *wf_process_alloc(void);
 void wf_process_free(struct wf_process *p);
-struct wf_process *wf_process_open(void);
+struct wf_process *wf_process_open(struct mm_struct *mm, pid_t tgid);
 void wf_process_get(struct wf_process *p);
 void wf_process_put(struct wf_process *p);
 void wf_process_put_later(struct wf_process *p);

@@ -2,10 +2,14 @@
 /*
  * Which thread is in which view, and how it goes from one to another.
  *
- * A thread's record is found on task->preempt_notifiers, which only the task itself changes (or its
- * creator before it first runs), and which costs other tasks nothing. The notifier's callback at
- * every switch-in is the self-check that keeps invariant 5: the processor must have the view's
- * tables loaded, or a hook did not run.
+ * A thread's record is found on task->preempt_notifiers, which costs other tasks nothing. That list
+ * is changed by the task itself, by its creator before it first runs, or by who holds it off its
+ * processor (wf_task_call(), see gate.c). The notifier's callback at every switch-in is the
+ * self-check that keeps invariant 5: the processor must have the view's tables loaded, or a hook
+ * did not run.
+ *
+ * While a thread sleeps, a transition may change its view, and free the one that it was in. Who works
+ * with the current thread's view and may sleep, or be preempted, holds it: wf_thread_hold().
  */
 #define pr_fmt(fmt) "wfpatch: " fmt
 
@@ -16,9 +20,11 @@
 #include "arch/x86/carrier.h"
 #include "coherence.h"
 #include "event.h"
+#include "gate.h"
 #include "thread.h"
 #include "trace.h"
 #include "transition.h"
+#include "turnstile.h"
 
 static DEFINE_HASHTABLE(wf_threads, 10);	/* by task */
 static DEFINE_RAW_SPINLOCK(wf_threads_lock);
@@ -47,18 +53,69 @@ struct mm_struct *wf_thread_carrier(struct task_struct *task)
 {
 	struct wf_thread *thread = wf_thread_of(task);
 
-	return thread && thread->view->process->mm == task->mm ? thread->view->carrier : NULL;
+	return thread && thread->process->mm == task->mm ? thread->view->carrier : NULL;
 }
 
-/* The view that any task is in. Under RCU. */
-u32 wf_thread_view(struct task_struct *task)
+/* The current thread's record, and nobody else moves it until wf_thread_let(). NULL: in the base. */
+struct wf_thread *wf_thread_hold(void)
 {
 	struct wf_thread *thread;
 
-	hash_for_each_possible_rcu(wf_threads, thread, node, (unsigned long)task)
+	/* Who moves it does so when it does not run. */
+	preempt_disable();
+	thread = wf_thread_of(current);
+	if (thread)
+		thread->busy++;
+	preempt_enable();
+	return thread;
+}
+
+void wf_thread_let(struct wf_thread *thread)
+{
+	if (thread)
+		thread->busy--;
+}
+
+/* Any task's record, also one in the base. Under RCU or wf_threads_lock. */
+struct wf_thread *wf_thread_find(struct task_struct *task)
+{
+	struct wf_thread *thread;
+
+	hash_for_each_possible_rcu(wf_threads, thread, node, (unsigned long)task,
+				   lockdep_is_held(&wf_threads_lock))
 		if (thread->task == task)
-			return READ_ONCE(thread->view)->id;
-	return 0;
+			return thread;
+	return NULL;
+}
+
+/* The same with a reference. */
+struct wf_thread *wf_thread_get(struct task_struct *task)
+{
+	struct wf_thread *thread;
+
+	rcu_read_lock();
+	thread = wf_thread_find(task);
+	if (thread && !refcount_inc_not_zero(&thread->refs))
+		thread = NULL;
+	rcu_read_unlock();
+	return thread;
+}
+
+/* The view that any task is in, as others know it: a turnstile passes for what it is made of. Under RCU. */
+u32 wf_thread_view(struct task_struct *task)
+{
+	struct wf_thread *thread = wf_thread_find(task);
+
+	return thread ? wf_view_id(READ_ONCE(thread->view)) : 0;
+}
+
+/* Is it in that view, and not in a turnstile made of it? Under RCU. */
+bool wf_thread_at(struct task_struct *task, u32 id)
+{
+	struct wf_thread *thread = wf_thread_find(task);
+	struct wf_view *view = thread ? READ_ONCE(thread->view) : NULL;
+
+	return view ? !view->turnstile && view->id == id : !id;
 }
 
 /* Interrupts on, preemption off: just switched in. */
@@ -68,12 +125,12 @@ static void wf_thread_sched_in(struct preempt_notifier *notifier, int cpu)
 	struct mm_struct *carrier = thread->view->carrier;
 	unsigned long flags;
 
-	if (likely(wf_carrier_loaded(carrier)) || thread->view->process->mm != current->mm)
+	if (likely(wf_carrier_loaded(carrier)) || thread->process->mm != current->mm)
 		return;
 	local_irq_save(flags);
 	wf_carrier_load(carrier);
 	local_irq_restore(flags);
-	wf_coherence_lost(thread->view->process, thread->task, thread->view->id);
+	wf_coherence_lost(thread->process, thread->task, thread->view->id);
 }
 
 static void wf_thread_sched_out(struct preempt_notifier *notifier, struct task_struct *next)
@@ -85,82 +142,175 @@ static struct preempt_ops wf_thread_ops = {
 	.sched_out = wf_thread_sched_out,
 };
 
-/* Sleeps: for requests and for the wrapper of copy_process(). */
-struct wf_thread *wf_thread_alloc(void)
+/* A record, not in the table yet. The caller has a reference to the process. Sleeps. */
+struct wf_thread *wf_thread_alloc(struct wf_process *p)
 {
 	struct wf_thread *thread = kzalloc(sizeof(*thread), GFP_KERNEL_ACCOUNT);
 
-	if (thread)
-		preempt_notifier_init(&thread->notifier, &wf_thread_ops);
+	if (!thread)
+		return NULL;
+	preempt_notifier_init(&thread->notifier, &wf_thread_ops);
+	INIT_LIST_HEAD(&thread->list);
+	refcount_set(&thread->refs, 1);
+	mutex_init(&thread->gate_mutex);
+	wf_gate_init(thread);
+	wf_process_get(p);
+	thread->process = p;
 	return thread;
 }
 
-void wf_thread_free(struct wf_thread *thread)
+/* Others may look at the record under RCU, or be in its notifier. */
+void wf_thread_put(struct wf_thread *thread)
 {
-	kfree(thread);
+	if (!thread || !refcount_dec_and_test(&thread->refs))
+		return;
+	if (thread->task)
+		put_task_struct(thread->task);
+	/* The caller may hold anything. */
+	wf_process_put_later(thread->process);
+	kfree_rcu(thread, rcu);
 }
 
-/* Interrupts off; @task is current or has not run yet, and @view has been entered for it. */
-static void wf_thread_hook(struct wf_thread *thread, struct task_struct *task,
-			   struct wf_view *view)
+/* View lock held. The table's reference is the one that the record was made with. */
+static void wf_thread_list(struct wf_thread *thread, struct task_struct *task)
 {
+	lockdep_assert_held(&thread->process->lock);
 	thread->task = get_task_struct(task);
-	WRITE_ONCE(thread->view, view);
-	hlist_add_head(&thread->notifier.link, &task->preempt_notifiers);
+	thread->listed = true;
+	list_add(&thread->list, &thread->process->threads);
+	thread->process->nr_records++;
 	raw_spin_lock(&wf_threads_lock);
 	hash_add_rcu(wf_threads, &thread->node, (unsigned long)task);
 	raw_spin_unlock(&wf_threads_lock);
 }
 
-static void wf_thread_unhook(struct wf_thread *thread)
+/*
+ * Take a record that is in no view out of the table, and that is not needed for the end of a single step.
+ * Returns whether it was taken; then the caller drops the table's reference. View lock held.
+ */
+bool wf_thread_unlist(struct wf_thread *thread)
 {
-	hlist_del_rcu(&thread->notifier.link);
+	lockdep_assert_held(&thread->process->lock);
+	if (!thread->listed || thread->view || thread->stepping)
+		return false;
+	thread->listed = false;
+	list_del_init(&thread->list);
+	thread->process->nr_records--;
 	raw_spin_lock(&wf_threads_lock);
 	hash_del_rcu(&thread->node);
 	raw_spin_unlock(&wf_threads_lock);
+	return true;
 }
 
-/* After wf_thread_unhook(). Others may look at the record under RCU, or be in its notifier. */
-static void wf_thread_drop(struct wf_thread *thread)
+/* The record of @task, which may be in the base, with a reference; made if there is none. Sleeps. */
+struct wf_thread *wf_thread_make(struct wf_process *p, struct task_struct *task)
 {
-	put_task_struct(thread->task);
-	kfree_rcu(thread, rcu);
+	struct wf_thread *thread = wf_thread_get(task), *new;
+	unsigned long flags;
+
+	if (thread)
+		return thread;
+	new = wf_thread_alloc(p);
+	if (!new)
+		return NULL;
+	raw_spin_lock_irqsave(&p->lock, flags);
+	thread = wf_thread_get(task);
+	if (!thread) {
+		wf_thread_list(new, task);
+		refcount_inc(&new->refs);
+		thread = new;
+		new = NULL;
+	}
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	wf_thread_put(new);
+	return thread;
+}
+
+/*
+ * Change a record that is in the table. The task is current with interrupts off, has not run yet, or
+ * is held off its processor. View lock held. The caller tells of it afterwards.
+ */
+void wf_thread_set(struct wf_thread *thread, struct wf_view *to, struct wf_move *move)
+{
+	struct wf_view *from = thread->view;
+
+	lockdep_assert_held(&thread->process->lock);
+	*move = (struct wf_move){
+		.from = from, .from_id = wf_view_id(from), .to_id = wf_view_id(to),
+	};
+	if (to)
+		wf_view_enter(to);
+	if (from) {
+		move->retire = wf_view_leave(from);
+		move->drained = !from->nr_threads && !from->turnstile;
+	}
+	WRITE_ONCE(thread->view, to);
+	if (to && !from)
+		hlist_add_head_rcu(&thread->notifier.link, &thread->task->preempt_notifiers);
+	if (!to && from)
+		hlist_del_rcu(&thread->notifier.link);
+}
+
+/* Run the current thread on the tables of @view, NULL for the base. Interrupts are off. */
+void wf_thread_load(struct wf_process *p, struct wf_view *view)
+{
+	if (view)
+		wf_carrier_update(view->carrier, p->mm);
+	wf_carrier_load(view ? view->carrier : current->mm);
 }
 
 /* A new task, which has not run yet, starts in its creator's view. */
 void wf_thread_attach(struct wf_thread *thread, struct task_struct *task, struct wf_view *view)
 {
+	struct wf_process *p = view->process;
+	struct wf_move move;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&view->process->lock, flags);
-	wf_view_enter(view);
-	wf_thread_hook(thread, task, view);
-	raw_spin_unlock_irqrestore(&view->process->lock, flags);
+	raw_spin_lock_irqsave(&p->lock, flags);
+	wf_thread_list(thread, task);
+	wf_thread_set(thread, view, &move);
+	raw_spin_unlock_irqrestore(&p->lock, flags);
 }
 
-/* Tell of a thread that changed its view; @retire: @previous is empty and deleted. */
-static void wf_thread_moved(struct wf_process *p, struct wf_view *previous, u32 from, u32 to,
-			    bool drained, bool retire, bool leaving)
+/* Tell of a thread that changed its view. To a turnstile and back is nobody's business. */
+void wf_thread_tell(struct wf_process *p, struct task_struct *task, const struct wf_move *move)
 {
 	struct wfpatch_event event = {
 		.type = WFPATCH_EVENT_MIGRATED,
-		.view = to,
-		.previous = from,
-		.tid = task_pid_vnr(current),
+		.view = move->to_id,
+		.previous = move->from_id,
+		.tid = task_pid_nr_ns(task, task_active_pid_ns(task)),
 	};
 
-	wf_count(p, migrations);
-	trace_wfpatch_migrate(p->mm, from, to);
-	wf_event_send(p, &event);
-	if (drained) {
+	if (move->from_id != move->to_id) {
+		wf_count(p, migrations);
+		trace_wfpatch_migrate(p->mm, move->from_id, move->to_id);
+		wf_event_send(p, &event);
+	}
+	if (move->drained) {
 		event.type = WFPATCH_EVENT_DRAINED;
-		event.view = from;
+		event.view = move->from_id;
 		event.previous = 0;
 		wf_event_send(p, &event);
 	}
-	if (retire)
-		wf_view_retire(previous);
-	wf_transition_check(p, leaving);
+	if (move->retire)
+		wf_view_retire(move->from);
+}
+
+/* A view that threads may go to by themselves. View lock held. */
+static int wf_thread_may_go(struct wf_process *p, struct wf_view *from, u32 id,
+			    struct wf_view **to)
+{
+	*to = NULL;
+	/* Until it is the base, nobody leaves a view that is being made the base. */
+	if (from && from->committing)
+		return -EBUSY;
+	if (!id)
+		return 0;
+	*to = wf_view_find(p, id);
+	if (!*to || (*to)->deleted)
+		return -ENOENT;
+	return wf_arch_process_check(p->mm);
 }
 
 /*
@@ -169,61 +319,58 @@ static void wf_thread_moved(struct wf_process *p, struct wf_view *previous, u32 
  */
 static int wf_thread_move(struct wf_process *p, u32 id, u32 *previous, bool leaving)
 {
-	struct wf_thread *thread = wf_thread_of(current), *new = NULL;
-	struct wf_view *from, *to = NULL;
-	bool drained = false, retire = false;
+	struct wf_thread *thread;
+	struct wf_view *to = NULL;
+	struct wf_move move;
 	unsigned long flags;
-	u32 from_id;
-	int ret;
+	bool unlisted;
+	int ret = 0;
 
+	thread = wf_thread_get(current);
 	/* A leftover of another address space: see wf_thread_release_all(). */
-	if (thread && thread->view->process != p) {
+	if (thread && thread->process != p) {
+		wf_thread_put(thread);
 		wf_thread_leave(current);
 		thread = NULL;
 	}
-	from = thread ? thread->view : NULL;
-	from_id = from ? from->id : 0;
-	*previous = from_id;
-	if (id == from_id)
+	*previous = 0;
+	if (!thread && !id)
 		return 0;
-	if (!thread) {
-		new = wf_thread_alloc();
-		if (!new)
-			return -ENOMEM;
-	}
+	if (!thread)
+		thread = wf_thread_make(p, current);
+	if (!thread)
+		return -ENOMEM;
 
 	raw_spin_lock_irqsave(&p->lock, flags);
-	if (id) {
-		to = wf_view_find(p, id);
-		ret = !to || to->deleted ? -ENOENT : wf_arch_process_check(p->mm);
-		if (ret) {
-			raw_spin_unlock_irqrestore(&p->lock, flags);
-			wf_thread_free(new);
-			return ret;
-		}
-		wf_view_enter(to);
-	}
-	if (from) {
-		retire = wf_view_leave(from);
-		drained = !from->nr_threads;
-	}
-	if (!to)
-		wf_thread_unhook(thread);
-	else if (new)
-		wf_thread_hook(new, current, to);
+	*previous = wf_view_id(thread->view);
+	if (leaving)
+		thread->stepping = false;
 	else
-		WRITE_ONCE(thread->view, to);
-	/* The lock is raw and interrupts stay off. */
-	raw_spin_unlock(&p->lock);
-	if (to)
-		wf_carrier_update(to->carrier, p->mm);
-	wf_carrier_load(to ? to->carrier : current->mm);
-	local_irq_restore(flags);
+		ret = wf_thread_may_go(p, thread->view, id, &to);
+	if (!ret && thread->view != to) {
+		wf_thread_set(thread, to, &move);
+		/* The lock is raw and interrupts stay off. */
+		raw_spin_unlock(&p->lock);
+		wf_thread_load(p, to);
+		raw_spin_lock(&p->lock);
+	} else {
+		move = (struct wf_move){ };
+	}
+	/* In a transition it stays for its gate, unless the thread does not come back. */
+	unlisted = (leaving || !p->plan) && wf_thread_unlist(thread);
+	raw_spin_unlock_irqrestore(&p->lock, flags);
 
-	if (!to)
-		wf_thread_drop(thread);
-	wf_thread_moved(p, from, from_id, id, drained, retire, leaving);
-	return 0;
+	if (leaving)
+		wf_step_forget(thread);
+	if (unlisted)
+		wf_thread_put(thread);
+	wf_thread_put(thread);
+	if (!ret) {
+		wf_thread_tell(p, current, &move);
+		if (move.from_id != move.to_id || leaving)
+			wf_transition_check(p, leaving);
+	}
+	return ret;
 }
 
 int wf_thread_migrate(struct wf_process *p, u32 id, u32 *previous)
@@ -231,57 +378,56 @@ int wf_thread_migrate(struct wf_process *p, u32 id, u32 *previous)
 	return wf_thread_move(p, id, previous, false);
 }
 
-/* The current task ends or calls exec: it goes to the base and is not seen again. */
-void wf_thread_leave(struct task_struct *task)
+/*
+ * The current task ends or calls exec: it goes to the base and is not seen again. False if it has no
+ * record.
+ */
+bool wf_thread_leave(struct task_struct *task)
 {
-	struct wf_thread *thread = wf_thread_of(task);
-	struct wf_process *p = thread->view->process;
+	struct wf_thread *thread = wf_thread_get(task);
+	struct wf_process *p;
 	u32 previous;
 
-	/* The view's reference may be the process's last. */
+	if (!thread)
+		return false;
+	p = thread->process;
+	/* The record's reference may be the process's last. */
 	wf_process_get(p);
+	wf_thread_put(thread);
 	wf_thread_move(p, 0, &previous, true);
 	wf_process_put(p);
-}
-
-/* A record of @p, taken out of the table and the view; NULL if there is none. */
-static struct wf_thread *wf_thread_release_one(struct wf_process *p, bool *retire)
-{
-	struct wf_thread *thread, *found = NULL;
-	unsigned long flags;
-	int bucket;
-
-	raw_spin_lock_irqsave(&p->lock, flags);
-	raw_spin_lock(&wf_threads_lock);
-	hash_for_each(wf_threads, bucket, thread, node) {
-		if (thread->view->process == p) {
-			found = thread;
-			break;
-		}
-	}
-	raw_spin_unlock(&wf_threads_lock);
-	if (found) {
-		wf_thread_unhook(found);
-		*retire = wf_view_leave(found->view);
-	}
-	raw_spin_unlock_irqrestore(&p->lock, flags);
-	return found;
+	return true;
 }
 
 /*
- * The address space ends. Threads left their views when they ended, unless a hook did
- * not run; what they left is cleared away here. Such a task runs no user code of this
- * address space, and nobody but its own switch-in looks at its list of notifiers.
+ * The address space ends. Threads left their views when they ended, unless a hook did not run; what
+ * they left is cleared away here. Such a task runs no user code of this address space, and nobody
+ * but its own switch-in looks at its list of notifiers.
  */
 void wf_thread_release_all(struct wf_process *p)
 {
 	struct wf_thread *thread;
-	bool retire;
+	struct wf_move move;
+	unsigned long flags;
 
-	while ((thread = wf_thread_release_one(p, &retire))) {
-		wf_coherence_lost(p, thread->task, thread->view->id);
-		if (retire)
-			wf_view_retire(thread->view);
-		wf_thread_drop(thread);
+	for (;;) {
+		move = (struct wf_move){ };
+		raw_spin_lock_irqsave(&p->lock, flags);
+		thread = list_first_entry_or_null(&p->threads, struct wf_thread, list);
+		if (thread) {
+			if (thread->view)
+				wf_thread_set(thread, NULL, &move);
+			thread->stepping = false;
+			wf_thread_unlist(thread);
+		}
+		raw_spin_unlock_irqrestore(&p->lock, flags);
+		if (!thread)
+			break;
+		wf_step_forget(thread);
+		if (move.from)
+			wf_coherence_lost(p, thread->task, move.from_id);
+		if (move.retire)
+			wf_view_retire(move.from);
+		wf_thread_put(thread);
 	}
 }

@@ -16,6 +16,7 @@
 #include "limits.h"
 #include "overlay.h"
 #include "pin.h"
+#include "quiescent.h"
 #include "thread.h"
 #include "trace.h"
 #include "transition.h"
@@ -77,6 +78,7 @@ static void wf_view_free(struct work_struct *work)
 	/* At the end of an address space the view may be freed before its work has run. */
 	cancel_work_sync(&view->work);
 	wf_overlay_free_all(view);
+	wf_spans_put(view->traps);
 	wf_carrier_destroy(view->carrier);
 	/* Nobody was told of a view that could not be completed. */
 	if (view->published) {
@@ -202,6 +204,29 @@ static int wf_view_publish(struct wf_view *view)
 	return 0;
 }
 
+/* A view that follows the base and that nobody knows of yet. Hooks are armed. Mutex held. */
+struct wf_view *wf_view_begin(struct wf_process *p, u32 id, u32 parent)
+{
+	struct wf_view *view = wf_view_alloc(p, parent);
+
+	if (!view)
+		return NULL;
+	view->process = p;
+	view->id = id;
+	wf_process_get(p);
+	wf_hooks_get_again();
+	wf_view_list(view);
+	return view;
+}
+
+/* The same view is not to be. Mutex held. */
+void wf_view_give_up(struct wf_view *view)
+{
+	view->deleted = view->retired = true;
+	atomic_inc(&view->process->nr_dying);
+	wf_view_unlist(view);
+}
+
 static int wf_view_make(struct wf_process *p, u32 parent_id, u32 *id)
 {
 	struct wf_view *parent = NULL, *view;
@@ -209,6 +234,8 @@ static int wf_view_make(struct wf_process *p, u32 parent_id, u32 *id)
 
 	if (p->dead)
 		return -ESRCH;
+	if (p->abandoned)
+		return -EBUSY;
 	if (parent_id) {
 		parent = wf_view_find(p, parent_id);
 		if (!parent)
@@ -220,14 +247,9 @@ static int wf_view_make(struct wf_process *p, u32 parent_id, u32 *id)
 	if (ret)
 		return ret;
 
-	view = wf_view_alloc(p, parent_id);
+	view = wf_view_begin(p, p->last_id + 1, parent_id);
 	if (!view)
 		return -ENOMEM;
-	view->process = p;
-	view->id = p->last_id + 1;
-	wf_process_get(p);
-	wf_hooks_get_again();
-	wf_view_list(view);
 	if (parent)
 		ret = wf_overlay_share(parent, view);
 	if (!ret)
@@ -235,9 +257,7 @@ static int wf_view_make(struct wf_process *p, u32 parent_id, u32 *id)
 	if (!ret)
 		ret = wf_view_publish(view);
 	if (ret) {
-		view->deleted = view->retired = true;
-		atomic_inc(&p->nr_dying);
-		wf_view_unlist(view);
+		wf_view_give_up(view);
 		return ret;
 	}
 	*id = view->id;
@@ -263,8 +283,8 @@ int wf_view_create(struct wf_process *p, u32 parent, u32 *id)
 	return ret;
 }
 
-/* Mutex held. */
-static void wf_view_unpublish(struct wf_view *view)
+/* Gone for requests; freed behind its last thread. Mutex held. */
+void wf_view_unpublish(struct wf_view *view)
 {
 	struct wf_process *p = view->process;
 	unsigned long flags;
@@ -303,7 +323,7 @@ int wf_view_delete(struct wf_process *p, u32 id)
 	view = wf_view_find(p, id);
 	if (!view)
 		ret = -ENOENT;
-	else if (wf_transition_target(p, id))
+	else if (wf_transition_needs(p, view))
 		ret = -EBUSY;
 	else
 		wf_view_unpublish(view);

@@ -7,6 +7,7 @@
 #include <linux/workqueue.h>
 #include "pgtable.h"
 #include "process.h"
+#include "wfpatch.h"
 
 struct wf_view {
 	struct list_head list;		/* wf_process.list */
@@ -23,6 +24,10 @@ struct wf_view {
 	bool deleted;			/* process->lock: no thread may come any more */
 	bool retired;			/* process->lock: empty, on its way out */
 	bool unlisted;			/* process->lock: off wf_process.list */
+	bool committing;		/* process->lock: no thread may leave */
+	bool turnstile;			/* see turnstile.c; has the id of @origin */
+	struct wf_view *origin;		/* of a turnstile: what it is made of, NULL for the base */
+	struct wf_spans *traps;		/* of a turnstile: where its traps are; a reference */
 	struct work_struct work;	/* lets the processors go, takes the view off the list */
 	struct rcu_work free_work;	/* frees it a grace period later */
 };
@@ -33,7 +38,16 @@ void wf_view_wait(struct wf_process *p);
 void wf_queue_work(struct work_struct *work);
 bool wf_queue_delayed_work(struct delayed_work *work, unsigned long delay);
 
+/* A view's id; 0 for NULL, which is the base. */
+static inline u32 wf_view_id(const struct wf_view *view)
+{
+	return view ? view->id : WFPATCH_BASE_VIEW;
+}
+
 int wf_view_create(struct wf_process *p, u32 parent, u32 *id);
+struct wf_view *wf_view_begin(struct wf_process *p, u32 id, u32 parent);
+void wf_view_give_up(struct wf_view *view);
+void wf_view_unpublish(struct wf_view *view);
 int wf_view_delete(struct wf_process *p, u32 id);
 void wf_view_delete_all(struct wf_process *p);
 void wf_view_release_all(struct wf_process *p);

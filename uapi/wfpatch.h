@@ -14,7 +14,8 @@
  *	EFAULT	the struct, or memory it points to, cannot be read or written
  *	EINVAL	@size is too small, an unknown flag is set, a reserved field is not zero
  *	E2BIG	@size is larger than known here and the unknown part is not zero, or larger than 4096
- *	EPERM	the handle was opened by another process (it came with fork or over a socket)
+ *	EPERM	the handle was opened by another process (it came with fork or over a socket), or it
+ *		stands for one that the caller may not trace (any more)
  *	ESRCH	the process that the handle stands for has called exec or ended
  *	ENOTTY	no such request
  */
@@ -24,7 +25,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define WFPATCH_API_VERSION	1
+#define WFPATCH_API_VERSION	2
 
 /* The view that every process has: its ordinary page tables. */
 #define WFPATCH_BASE_VIEW	0
@@ -49,8 +50,11 @@
  * @nr_views: out: views that the process has now
  * @max_live: out: views that one process may have together with deleted ones that are not freed yet
  * @max_events: out: events that wait on one handle before WFPATCH_EVENT_OVERFLOW
- * @max_list: out: threads that LIST_THREADS shows at most
+ * @max_list: out: threads that LIST_THREADS and LIST_BLOCKED show at most
  * @caller_version: WFPATCH_API_VERSION that the caller was written for, or 0 if it does not say
+ * @max_spans: out: spans of one TRANSITION
+ * @reserved: 0
+ * @max_stack: out: bytes of one stack that an AUTO transition reads
  *
  * A caller that was written for a later interface than the module's is served as far as the module
  * goes; it sees by @api_version what it cannot ask for.
@@ -72,6 +76,9 @@ struct wfpatch_info {
 	__u32 max_events;
 	__u32 max_list;
 	__u32 caller_version;
+	__u32 max_spans;
+	__u32 reserved;
+	__u64 max_stack;
 };
 
 /**
@@ -81,7 +88,14 @@ struct wfpatch_info {
  * @pidfd: file descriptor of the process, see pidfd_open(2)
  * @reserved: 0
  *
- * Errors: EOPNOTSUPP always, as long as INFO does not show WFPATCH_FEATURE_ATTACH.
+ * Allowed to whom ptrace(2) allows PTRACE_ATTACH, which is checked again at each request that follows.
+ * The handle must be fresh: no ATTACH, no other request but INFO, and no mmap(2), read(2) or poll(2)
+ * before. It does not keep the process alive. VIEW_MIGRATE and VIEW_CURRENT, which are about the calling thread, then give
+ * EOPNOTSUPP.
+ *
+ * Errors: EBADF @pidfd is not a file descriptor of a process; ESRCH the process has ended; EPERM the
+ * caller may not trace it; EINVAL it is the caller itself or a kernel thread; EBUSY the handle is not
+ * fresh; ENOMEM; EINTR. Other requests give EBUSY while ATTACH is at work.
  */
 struct wfpatch_attach {
 	__u32 size;
@@ -109,7 +123,7 @@ struct wfpatch_attach {
  * Errors of PIN: ENOMEM also part of the range is not mapped, or RLIMIT_MEMLOCK would be exceeded;
  * EACCES part of it is a shared mapping; EOPNOTSUPP part of it is a mapping of a device, of the
  * kernel's, such as the vdso, or of hugetlb pages that cannot be written; EEXIST part of it is
- * pinned; ENOSPC INFO.max_ranges reached, or more than INFO.max_overlays pages in the range or in a
+ * pinned; EBUSY an AUTO transition has not ended; ENOSPC INFO.max_ranges reached, or more than INFO.max_overlays pages in the range or in a
  * view.
  *
  * Errors of UNPIN: ENOENT part of the range is not pinned; ENOSPC a pinned range would become two,
@@ -134,7 +148,8 @@ struct wfpatch_range {
  * that are deleted and not freed yet, or no ids are left, or the copies would be more than
  * INFO.max_overlays pages; ENOMEM no memory, or RLIMIT_MEMLOCK would be exceeded; EOPNOTSUPP the
  * process has an LDT; EIO the kernel's functions cannot be hooked: someone else redirects one of them
- * (livepatch), or ftrace is switched off; the kernel's log says which.
+ * (livepatch), or ftrace is switched off; the kernel's log says which; EBUSY the last handle was closed
+ * in an AUTO transition, and threads are on their way back to the base.
  */
 struct wfpatch_view_create {
 	__u32 size;
@@ -152,7 +167,7 @@ struct wfpatch_view_create {
  *
  * The view is gone at once for everything but the threads that run in it; it is freed after the last
  * of them has left. Errors: ENOENT no view @view; EINVAL @view is the base; EBUSY it is the target of
- * a transition that has not ended.
+ * a transition that has not ended, or an AUTO one comes from it.
  */
 struct wfpatch_view_delete {
 	__u32 size;
@@ -169,7 +184,8 @@ struct wfpatch_view_delete {
  * @previous: out: the view that the thread ran in before
  *
  * On any error the thread stays where it is; if @previous cannot be written back, it goes back
- * there. Errors: ENOENT no view @view; ENOMEM no memory; EOPNOTSUPP the process has an LDT.
+ * there. Errors: ENOENT no view @view; ENOMEM no memory; EOPNOTSUPP the process has an LDT; EBUSY the
+ * view that the thread is in is being committed just now.
  */
 struct wfpatch_view_migrate {
 	__u32 size;
@@ -222,7 +238,8 @@ struct wfpatch_seg {
  *
  * Errors of VIEW_WRITE: EINVAL also @view is the base; EACCES a shared mapping; EOPNOTSUPP a mapping
  * of a device, of the kernel's, such as the vdso, or of hugetlb pages that cannot be written; ENOMEM
- * also RLIMIT_MEMLOCK would be exceeded; ENOSPC INFO.max_overlays reached.
+ * also RLIMIT_MEMLOCK would be exceeded; ENOSPC INFO.max_overlays reached; EBUSY an AUTO transition
+ * comes from the view.
  */
 struct wfpatch_view_io {
 	__u32 size;
@@ -239,7 +256,16 @@ struct wfpatch_view_io {
  * @view: the view
  * @reserved: 0
  *
- * Errors: EOPNOTSUPP always, as long as INFO does not show WFPATCH_FEATURE_COMMIT.
+ * Every thread of the process must be in the view, and no transition on its way. What the view has
+ * in place of the base's content is written to the base, copy on write as by a debugger: of a page
+ * that can only be read, the bytes that VIEW_WRITE wrote; of one that can be written to, or that is
+ * pinned, the whole page. Then the view is gone as by VIEW_DELETE, and every thread returns to the
+ * base, wherever it is; at the last one there is a WFPATCH_EVENT_COMMITTED. Whatever a thread does
+ * meanwhile, it runs the view's code. On an error the view is as it was.
+ *
+ * Errors: ENOENT no view @view; EINVAL @view is the base; EBUSY a thread is elsewhere, or a transition
+ * has not ended; ENOMEM no memory; EFAULT
+ * a page of the base cannot be written to, because its mapping has changed or its file is too short.
  */
 struct wfpatch_view_commit {
 	__u32 size;
@@ -276,12 +302,27 @@ struct wfpatch_span {
  * @nr_ranges: number of spans; 0 without WFPATCH_TRANSITION_AUTO
  * @ranges: address of an array of struct wfpatch_span; 0 without WFPATCH_TRANSITION_AUTO
  *
- * Sets the target in the status page and counts it up there; threads migrate by themselves at their
- * next wfpatch_quiesce(). Returns at once. When no thread of the process is left outside the target,
- * every handle gets a WFPATCH_EVENT_DONE. A later TRANSITION takes the place of an earlier one.
+ * Sets the target in the status page and counts it up there, and returns at once. When no thread of
+ * the process is left outside the target, every handle gets a WFPATCH_EVENT_DONE. A later TRANSITION
+ * takes the place of an earlier one; to cancel one is to begin one back to where it came from.
  *
- * Errors: ENOENT no view @view; EOPNOTSUPP WFPATCH_TRANSITION_AUTO, as long as INFO does not show
- * WFPATCH_FEATURE_AUTO; EINVAL spans without it.
+ * Without WFPATCH_TRANSITION_AUTO threads migrate by themselves at their next wfpatch_quiesce().
+ *
+ * With it the kernel moves each thread as soon as neither its instruction pointer nor any register nor
+ * any word on its user stack lies in one of the spans, asleep or not; none is woken, stopped or interrupted. The spans
+ * name all code that one of the views has and the other has not, or that only one of them calls.
+ * WFPATCH_SPAN_ENTRY says that @start is the entry of a function, that it is not entered by a jump from
+ * itself or from another span (a loop that begins there, a tail call), and that the byte there may be taken for a trap until the transition has ended:
+ * threads then also come over when they call it. Threads that a transition waits for are listed by
+ * LIST_BLOCKED. If the last handle is closed before the view is committed, an AUTO transition is
+ * taken back: threads return to the base by the same rule, and the views are freed behind them.
+ *
+ * Errors: ENOENT no view @view; EBUSY threads are on their way by an AUTO transition, and this is not
+ * one, or they are on their way to the base after VIEW_COMMIT or after the last handle was closed; EINVAL
+ * spans without AUTO, AUTO without any, a span that is empty, overlaps another, ends beyond the address
+ * space or has unknown flags; E2BIG more than INFO.max_spans; EOPNOTSUPP AUTO for a 32-bit
+ * process; EFAULT a span with WFPATCH_SPAN_ENTRY is not mapped; ENOMEM; ENOSPC as for VIEW_CREATE (for
+ * the traps); EIO as for VIEW_CREATE.
  */
 struct wfpatch_transition {
 	__u32 size;
@@ -291,17 +332,30 @@ struct wfpatch_transition {
 	__u64 ranges;
 };
 
+/* wfpatch_map.flags: where there is room near @addr, if not there; see @distance */
+#define WFPATCH_MAP_NEAR	(1U << 0)
+
 /**
  * struct wfpatch_map - map a patch image into the process (WFPATCH_IOC_MAP)
  * @size: sizeof(struct wfpatch_map)
- * @flags: 0
- * @fd: a sealed memfd or a file
- * @prot: PROT_... bits
- * @addr: where, page-aligned
- * @len: bytes
+ * @flags: 0, or WFPATCH_MAP_NEAR
+ * @fd: a memfd sealed against writing and shrinking, or a file; opened for reading
+ * @prot: PROT_READ, PROT_READ | PROT_EXEC or PROT_READ | PROT_WRITE
+ * @addr: where, page-aligned; out: where it is mapped
+ * @len: bytes, a multiple of the page size, not 0
  * @offset: in the file, page-aligned
+ * @distance: with WFPATCH_MAP_NEAR: how far from @addr any byte of it may be; else 0
  *
- * Errors: EOPNOTSUPP always, as long as INFO does not show WFPATCH_FEATURE_MAP.
+ * A private mapping of the process's own, shown by every view; made without stopping it, with the
+ * caller's credentials for whatever the kernel checks, and the process's limits. If @addr cannot be
+ * written back, nothing stays mapped. UNMAP undoes it.
+ *
+ * Errors: EBADF @fd is not open; EACCES it cannot be read, or a memfd is not sealed; EPERM the file
+ * system does not allow execution, or the kernel's security modules refuse; ENODEV the file cannot be
+ * mapped, or is no regular file; EINVAL @addr, @len or @offset is not aligned, @len is 0, another @prot,
+ * @distance without WFPATCH_MAP_NEAR, or @offset is too large for the file; EEXIST something
+ * is mapped there; ENOSPC no room within @distance; ENOMEM no memory, or a limit of the process
+ * (RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, number of mappings), or no address of a process; EINTR.
  */
 struct wfpatch_map {
 	__u32 size;
@@ -311,6 +365,25 @@ struct wfpatch_map {
 	__u64 addr;
 	__u64 len;
 	__u64 offset;
+	__u64 distance;
+};
+
+/**
+ * struct wfpatch_unmap - unmap memory of the process (WFPATCH_IOC_UNMAP)
+ * @size: sizeof(struct wfpatch_unmap)
+ * @flags: 0
+ * @addr: first byte, page-aligned
+ * @len: bytes, a multiple of the page size, not 0
+ *
+ * As munmap(2). No thread may use the memory; TRANSITION with spans there tells when none does.
+ * Errors: EINVAL @addr or @len is not aligned, @len is 0, or no addresses of a process; EPERM part of
+ * it is sealed (mseal); ENOMEM no memory, or too many mappings; EINTR.
+ */
+struct wfpatch_unmap {
+	__u32 size;
+	__u32 flags;
+	__u64 addr;
+	__u64 len;
 };
 
 /* Bits of struct wfpatch_view_info.flags */
@@ -344,16 +417,57 @@ struct wfpatch_thread_info {
 };
 
 /**
- * struct wfpatch_list - who is where (WFPATCH_IOC_LIST_VIEWS, _LIST_THREADS)
+ * enum wfpatch_blocked_reason - why a thread was not moved when it was last looked at
+ * @WFPATCH_BLOCKED_UNSEEN: it has not been looked at yet, or has been migrated elsewhere since
+ * @WFPATCH_BLOCKED_IP: @ip lies in a span
+ * @WFPATCH_BLOCKED_STACK: the word at @where of its stack lies in a span, or with 0 one in a register
+ * @WFPATCH_BLOCKED_UNREADABLE: its stack could not be read at @where
+ * @WFPATCH_BLOCKED_TOO_LARGE: there is more stack than INFO.max_stack bytes from @where on
+ * @WFPATCH_BLOCKED_MEMORY: no memory for its record
+ */
+enum wfpatch_blocked_reason {
+	WFPATCH_BLOCKED_UNSEEN = 0,
+	WFPATCH_BLOCKED_IP = 1,
+	WFPATCH_BLOCKED_STACK = 2,
+	WFPATCH_BLOCKED_UNREADABLE = 3,
+	WFPATCH_BLOCKED_TOO_LARGE = 4,
+	WFPATCH_BLOCKED_MEMORY = 5,
+};
+
+/**
+ * struct wfpatch_blocked_info - an entry of LIST_BLOCKED
+ * @tid: thread id, in the caller's pid namespace
+ * @view: the view that the thread runs in
+ * @reason: enum wfpatch_blocked_reason
+ * @looks: how often it was looked at in this transition
+ * @ip: its user instruction pointer when it was last looked at
+ * @where: address of the word, 0 if none
+ * @word: the word
+ * @comm: its name
+ */
+struct wfpatch_blocked_info {
+	__s32 tid;
+	__u32 view;
+	__u32 reason;
+	__u32 looks;
+	__u64 ip;
+	__u64 where;
+	__u64 word;
+	char comm[16];
+};
+
+/**
+ * struct wfpatch_list - who is where (WFPATCH_IOC_LIST_VIEWS, _LIST_THREADS, _LIST_BLOCKED)
  * @size: sizeof(struct wfpatch_list)
  * @flags: 0
  * @nr: in: entries that the array has room for; out: entries written
  * @total: out: entries that there are
- * @entries: address of an array of struct wfpatch_view_info or struct wfpatch_thread_info; not
- *	used if @nr is 0
+ * @entries: address of an array of struct wfpatch_view_info, struct wfpatch_thread_info or struct
+ *	wfpatch_blocked_info; not used if @nr is 0
  *
  * LIST_VIEWS begins with the base and goes on in the order of ids. LIST_THREADS lists all threads
- * that share the address space, in no order. A list that does not fit is cut; @total says so.
+ * that share the address space, in no order; LIST_BLOCKED those that the transition under way waits
+ * for, none if there is none. A list that does not fit is cut; @total says so.
  * Errors: ENOMEM no memory.
  */
 struct wfpatch_list {
@@ -381,6 +495,8 @@ struct wfpatch_list {
 #define WFPATCH_IOC_MAP			_IOWR(WFPATCH_IOC_MAGIC, 12, struct wfpatch_map)
 #define WFPATCH_IOC_LIST_VIEWS		_IOWR(WFPATCH_IOC_MAGIC, 13, struct wfpatch_list)
 #define WFPATCH_IOC_LIST_THREADS	_IOWR(WFPATCH_IOC_MAGIC, 14, struct wfpatch_list)
+#define WFPATCH_IOC_UNMAP		_IOWR(WFPATCH_IOC_MAGIC, 15, struct wfpatch_unmap)
+#define WFPATCH_IOC_LIST_BLOCKED	_IOWR(WFPATCH_IOC_MAGIC, 16, struct wfpatch_list)
 
 /**
  * enum wfpatch_event_type - what a struct wfpatch_event tells
@@ -390,8 +506,9 @@ struct wfpatch_list {
  * @WFPATCH_EVENT_FREED: the deleted @view is freed
  * @WFPATCH_EVENT_DONE: every thread has come to @view, the target of the last transition;
  *	@count threads are there
- * @WFPATCH_EVENT_COMMITTED: @view has become the base (not sent yet)
- * @WFPATCH_EVENT_BLOCKED: thread @tid holds up a transition at @addr (not sent yet)
+ * @WFPATCH_EVENT_COMMITTED: @view has become the base, and every thread has returned there
+ * @WFPATCH_EVENT_BLOCKED: thread @tid, in @view, has held up an AUTO transition for a second; @addr is
+ *	its instruction pointer, or the word of its stack, that lies in a span. Told once a transition
  * @WFPATCH_EVENT_HOOKS_LOST: thread @tid was found running in another view than @view, because a
  *	hook of the module did not run, which is a fault of the kernel's; it was put right
  */
@@ -417,8 +534,8 @@ enum wfpatch_event_type {
  *
  * read(2) gives EAGAIN if there is none and the handle is non-blocking, EINTR if a signal came while
  * it waited, EINVAL if the buffer is too small for one, EFAULT if it cannot be written, EPERM and
- * ESRCH as for requests; poll(2) shows POLLIN if there are some, POLLHUP once the process is gone,
- * POLLERR to another process.
+ * ESRCH as for requests, of an attached handle EPERM to another process and ESRCH after the last one;
+ * poll(2) shows POLLIN if there are some, POLLHUP once the process is gone, POLLERR to another process.
  */
 struct wfpatch_event {
 	__u32 type;

@@ -1,0 +1,547 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Gates: how the threads of a process come to another view without doing anything for it, without
+ * being woken, stopped or interrupted.
+ *
+ * A gate is a task work. From the moment at which it is queued and the thread was seen off its
+ * processor, the thread is in the kernel and does not reach user code without running the gate. The
+ * gate takes the thread's gate_mutex. So who holds that and finds the gate queued may look at the
+ * thread's registers and stack at leisure: they stay what they are. If the thread is quiescent, its
+ * record is changed while it sleeps, and its next switch-in loads the view.
+ *
+ * The record is changed with the task held off its processor (wf_task_call(): the scheduler's locks),
+ * for the task might have been woken in the kernel and be on its way to the gate; and there a thread
+ * can register notifiers of its own (KVM).
+ *
+ * A thread that runs user code comes to its gate soon, since queueing it kicks the processor, and looks
+ * at itself. One that is not quiescent is moved to the turnstile (turnstile.c) or left alone, and
+ * gated again by a later pass.
+ */
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/task_work.h>
+#include <asm/syscall.h>
+#include <asm/unistd.h>
+#include "arch/x86/carrier.h"
+#include "compat.h"
+#include "event.h"
+#include "gate.h"
+#include "hooks.h"
+#include "ksym.h"
+#include "trace.h"
+#include "transition.h"
+#include "turnstile.h"
+
+/* @spans: or NULL; the plan takes a reference of its own. */
+struct wf_plan *wf_plan_alloc(u32 target, struct wf_spans *spans)
+{
+	struct wf_plan *plan = kzalloc(sizeof(*plan), GFP_KERNEL_ACCOUNT);
+
+	if (!plan)
+		return NULL;
+	refcount_set(&plan->refs, 1);
+	plan->target = target;
+	plan->began = jiffies;
+	plan->spans = spans;
+	if (spans)
+		wf_spans_get(spans);
+	return plan;
+}
+
+void wf_plan_put(struct wf_plan *plan)
+{
+	if (!plan || !refcount_dec_and_test(&plan->refs))
+		return;
+	wf_spans_put(plan->spans);
+	kfree(plan);
+}
+
+/* The process's plan, with a reference. */
+static struct wf_plan *wf_plan_get(struct wf_process *p)
+{
+	struct wf_plan *plan;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&p->lock, flags);
+	plan = p->plan;
+	if (plan)
+		refcount_inc(&plan->refs);
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	return plan;
+}
+
+/* --- where to --------------------------------------------------------------------------------- */
+
+/* What was found out about a thread, and for which view that holds. */
+struct wf_verdict {
+	struct wf_plan *plan;
+	struct wf_view *view;
+	bool quiescent;
+	bool at_entry;		/* of a function to be replaced, none of which has run */
+	bool odd;		/* the instruction at the entry shows or changes the trap flag */
+	bool trapped;		/* out: from the turnstile to what it is made of, to go on inside */
+};
+
+/*
+ * Where the thread shall go now. Between a turnstile and what it is made of every thread may move at
+ * any time: they differ at entries only, and there in nothing but how the function is called. View
+ * lock held.
+ */
+static struct wf_view *wf_gate_to(struct wf_thread *thread, const struct wf_verdict *verdict)
+{
+	struct wf_plan *plan = verdict->plan;
+	struct wf_process *p = thread->process;
+	struct wf_view *target = plan->target ? wf_view_find(p, plan->target) : NULL;
+	struct wf_view *from = thread->view;
+
+	/* It cannot be deleted. */
+	if (WARN_ON_ONCE(plan->target && !target))
+		return from;
+	if (from && from->turnstile && from != plan->turnstile)
+		from = from->origin;
+	if (from == target || !plan->spans || verdict->quiescent)
+		return target;
+	if (!plan->turnstile)
+		return from;
+	/* Called, but further up in its stack it is inside: on with the old code. */
+	if (from == plan->turnstile)
+		return verdict->at_entry ? from->origin : from;
+	if (from == plan->turnstile->origin && !verdict->at_entry)
+		return plan->turnstile;
+	return from;
+}
+
+/*
+ * Move the thread as the verdict says, unless the world has changed since. View lock held, and the
+ * thread cannot run, or is current. False: look again.
+ */
+static bool wf_gate_move(struct wf_thread *thread, struct wf_verdict *verdict,
+			 struct wf_move *move)
+{
+	struct wf_process *p = thread->process;
+	struct wf_view *to;
+
+	if (p->plan != verdict->plan || thread->view != verdict->view || !thread->listed)
+		return false;
+	to = wf_gate_to(thread, verdict);
+	if (to == thread->view || (to && wf_arch_process_check(p->mm)))
+		return true;
+	if (thread->view && thread->view == verdict->plan->turnstile && !verdict->quiescent)
+		verdict->trapped = verdict->at_entry && to == thread->view->origin;
+	wf_thread_set(thread, to, move);
+	return true;
+}
+
+/* Look at a thread that stands still. Sleeps. */
+static void wf_gate_look(struct wf_thread *thread, struct wf_verdict *verdict)
+{
+	struct wf_process *p = thread->process;
+	struct wf_plan *plan = verdict->plan;
+	struct pt_regs *regs = task_pt_regs(thread->task);
+	struct wf_look look;
+	unsigned long flags;
+
+	if (!plan->spans)
+		return;
+	raw_spin_lock_irqsave(&p->lock, flags);
+	look = thread->look;
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	if (look.seq != plan->seq)
+		look = (struct wf_look){ .seq = plan->seq };
+	verdict->at_entry = wf_span_is_entry(plan->spans, regs->ip);
+	verdict->quiescent = wf_quiescent(p, verdict->view, plan->spans, regs, &look);
+	if (verdict->at_entry && !verdict->quiescent)
+		verdict->odd = wf_step_is_odd(p, regs->ip);
+	raw_spin_lock_irqsave(&p->lock, flags);
+	thread->look = look;
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	if (!verdict->quiescent)
+		trace_wfpatch_look(p->mm, p->tgid, task_pid_nr(thread->task),
+				   wf_view_id(verdict->view), look.reason, look.ip, look.where,
+				   look.word);
+}
+
+/* A thread that was moved, or not. @how: enum wf_trace_how. */
+static void wf_gate_tell(struct wf_thread *thread, const struct wf_move *move, int how)
+{
+	struct wf_process *p = thread->process;
+
+	if (move->from_id != move->to_id)
+		trace_wfpatch_move(p->mm, p->tgid, task_pid_nr(thread->task), move->from_id,
+				   move->to_id, how);
+	wf_thread_tell(p, thread->task, move);
+}
+
+/* --- the thread itself ------------------------------------------------------------------------ */
+
+/* What probes keep of the current thread, or of one that is held. View lock held. */
+static void wf_gate_probes(struct wf_thread *thread, struct wf_verdict *verdict)
+{
+	if (verdict->quiescent &&
+	    !wf_quiescent_probes(thread->task, verdict->plan->spans, &thread->look))
+		verdict->quiescent = false;
+}
+
+static bool wf_gate_self_move(struct wf_thread *thread, struct wf_verdict *verdict)
+{
+	struct wf_process *p = thread->process;
+	struct wf_move move = { };
+	unsigned long flags;
+	bool done, trapped;
+
+	raw_spin_lock_irqsave(&p->lock, flags);
+	wf_gate_probes(thread, verdict);
+	done = wf_gate_move(thread, verdict, &move);
+	if (verdict->trapped && !verdict->odd)
+		wf_step_begin(thread);
+	/* The lock is raw and interrupts stay off until the tables are loaded. */
+	raw_spin_unlock(&p->lock);
+	if (thread->view != verdict->view)
+		wf_thread_load(p, thread->view);
+	local_irq_restore(flags);
+	trapped = verdict->at_entry && verdict->view && verdict->view->turnstile;
+	if (trapped)
+		trace_wfpatch_trap(p->mm, p->tgid, task_pid_nr(current),
+				   task_pt_regs(current)->ip, verdict->quiescent);
+	wf_gate_tell(thread, &move, trapped ? WF_TRACE_TRAP : WF_TRACE_GATE);
+	return done;
+}
+
+/* The current thread is on its way to user code, or on its way out. */
+static void wf_gate_self(struct wf_thread *thread, bool stepped)
+{
+	struct wf_process *p = thread->process;
+	struct wf_verdict verdict;
+	unsigned long flags;
+	bool unlisted, done;
+
+	wf_step_forget(thread);
+	do {
+		verdict = (struct wf_verdict){ .plan = wf_plan_get(p) };
+		raw_spin_lock_irqsave(&p->lock, flags);
+		verdict.view = thread->view;
+		/* Nobody needs a record in the base any more. */
+		unlisted = !verdict.plan && wf_thread_unlist(thread);
+		done = !verdict.plan || !thread->listed;
+		raw_spin_unlock_irqrestore(&p->lock, flags);
+		if (unlisted)
+			wf_thread_put(thread);
+		if (!done) {
+			/* Inside it was an instruction ago. */
+			if (!stepped)
+				wf_gate_look(thread, &verdict);
+			stepped = false;
+			done = wf_gate_self_move(thread, &verdict);
+		}
+		wf_plan_put(verdict.plan);
+	} while (!done);
+}
+
+/* The current thread has left the address space since its record was made. */
+static void wf_gate_leftover(struct wf_thread *thread)
+{
+	struct wf_process *p = thread->process;
+	struct wf_move move = { };
+	unsigned long flags;
+	bool unlisted;
+
+	raw_spin_lock_irqsave(&p->lock, flags);
+	thread->stepping = false;
+	if (thread->listed && thread->view)
+		wf_thread_set(thread, NULL, &move);
+	unlisted = wf_thread_unlist(thread);
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	wf_step_forget(thread);
+	wf_thread_tell(p, current, &move);
+	if (unlisted)
+		wf_thread_put(thread);
+}
+
+static void wf_gate(struct callback_head *work)
+{
+	struct wf_thread *thread = container_of(work, struct wf_thread, gate);
+	struct wf_process *p = thread->process;
+
+	wf_wrapper_enter();
+	mutex_lock(&thread->gate_mutex);
+	clear_bit(0, &thread->gate_queued);
+	/* A record that was made for a thread that is gone already, by exit or exec, goes with its gate. */
+	if (current->mm == p->mm)
+		wf_gate_self(thread, xchg(&thread->stepped, false));
+	else
+		wf_gate_leftover(thread);
+	mutex_unlock(&thread->gate_mutex);
+	wf_transition_check(p, false);
+	wf_thread_put(thread);
+	wf_wrapper_exit();
+}
+
+void wf_gate_init(struct wf_thread *thread)
+{
+	init_task_work(&thread->gate, wf_gate);
+}
+
+/* Have the thread pass its gate before it runs user code again. False if it never will. */
+bool wf_gate_request(struct wf_thread *thread)
+{
+	if (test_and_set_bit(0, &thread->gate_queued))
+		return true;
+	refcount_inc(&thread->refs);
+	if (!task_work_add(thread->task, &thread->gate, TWA_RESUME))
+		return true;
+	clear_bit(0, &thread->gate_queued);
+	wf_thread_put(thread);
+	return false;
+}
+
+/* --- from outside ----------------------------------------------------------------------------- */
+
+/*
+ * Is the thread making another one that nobody can see yet? That one will be in the base if the call
+ * began there: the two must not part. One that waits for a child of vfork is through with it.
+ */
+static bool wf_gate_forks(struct task_struct *task)
+{
+	struct task_struct *group, *child;
+	bool waits = false;
+
+	switch (task_pt_regs(task)->orig_ax) {
+	case __NR_clone:
+	case __NR_fork:
+	case __NR_vfork:
+	case __NR_clone3:
+#ifdef CONFIG_IA32_EMULATION
+	/* The numbers of 32-bit calls, which a 64-bit program may make. */
+	case 2:
+	case 120:
+	case 190:
+#endif
+		break;
+	default:
+		return false;
+	}
+	rcu_read_lock();
+	for_each_process_thread(group, child)
+		waits |= READ_ONCE(child->vfork_done) &&
+			 rcu_access_pointer(child->real_parent) == task;
+	rcu_read_unlock();
+	return !waits;
+}
+
+struct wf_flip {
+	struct wf_thread *thread;
+	struct wf_verdict *verdict;
+	struct wf_move move;
+};
+
+/* The scheduler's locks are held: the task neither starts nor stops running. */
+static wf_task_call_t wf_gate_flip(struct task_struct *task, void *arg)
+{
+	struct wf_flip *flip = arg;
+	struct wf_thread *thread = flip->thread;
+	struct wf_process *p = thread->process;
+	wf_task_call_t done = false;
+
+	/* Pairs with the end of a switch from it: what it did is seen. */
+	if (smp_load_acquire(&task->on_cpu))
+		return false;
+	if (thread->busy || task->flags & PF_EXITING || task->mm != p->mm)
+		return false;
+	raw_spin_lock(&p->lock);
+	wf_gate_probes(thread, flip->verdict);
+	done = wf_gate_move(thread, flip->verdict, &flip->move);
+	raw_spin_unlock(&p->lock);
+	return done;
+}
+
+/* Look at a thread that may be asleep behind its gate, and move it there. */
+static void wf_gate_asleep(struct wf_thread *thread, struct wf_plan *plan)
+{
+	struct wf_process *p = thread->process;
+	struct wf_verdict verdict = { .plan = plan };
+	struct wf_flip flip = { .thread = thread, .verdict = &verdict };
+	unsigned long flags;
+
+	mutex_lock(&thread->gate_mutex);
+	if (!test_bit(0, &thread->gate_queued))
+		goto out;
+	/* Read after the gate was seen queued. Pairs with the end of a switch from the task. */
+	if (smp_load_acquire(&thread->task->on_cpu) || wf_gate_forks(thread->task))
+		goto out;
+	raw_spin_lock_irqsave(&p->lock, flags);
+	verdict.view = thread->view;
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	wf_gate_look(thread, &verdict);
+	wf_task_call(thread->task, wf_gate_flip, &flip);
+	wf_gate_tell(thread, &flip.move, WF_TRACE_ASLEEP);
+out:
+	mutex_unlock(&thread->gate_mutex);
+}
+
+/* A thread that will run user code of the process and is not where it shall be. Under RCU. */
+static bool wf_gate_wanted(struct wf_process *p, const struct wf_plan *plan,
+			   struct task_struct *task)
+{
+	return READ_ONCE(task->mm) == p->mm && !(task->flags & (PF_EXITING | WF_PF_WORKER)) &&
+	       !wf_task_is_new(task) && !wf_thread_at(task, plan->target);
+}
+
+/* The tasks that a pass is for, with references; their number, or an error. */
+static long wf_gates_collect(struct wf_process *p, const struct wf_plan *plan,
+			     struct task_struct ***tasks)
+{
+	struct task_struct *group, *task;
+	unsigned long room = 0, n = 0;
+
+	rcu_read_lock();
+	for_each_process_thread(group, task)
+		room += wf_gate_wanted(p, plan, task);
+	rcu_read_unlock();
+	/* Those that come in between are for the next pass. */
+	*tasks = kvmalloc_array(room + 1, sizeof(**tasks), GFP_KERNEL_ACCOUNT);
+	if (!*tasks)
+		return -ENOMEM;
+	rcu_read_lock();
+	for_each_process_thread(group, task)
+		if (n < room && wf_gate_wanted(p, plan, task))
+			(*tasks)[n++] = get_task_struct(task);
+	rcu_read_unlock();
+	return n;
+}
+
+/* Tell once of a thread that has been in the way for a second. */
+static void wf_gates_tell(struct wf_process *p, struct wf_plan *plan, struct wf_thread *thread)
+{
+	struct wfpatch_event event = { .type = WFPATCH_EVENT_BLOCKED };
+	struct wf_look look;
+	unsigned long flags;
+
+	if (plan->told || !plan->spans || time_before(jiffies, plan->began + HZ))
+		return;
+	raw_spin_lock_irqsave(&p->lock, flags);
+	look = thread->look;
+	event.view = wf_view_id(thread->view);
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	if (look.seq != plan->seq || look.reason == WFPATCH_BLOCKED_UNSEEN)
+		return;
+	plan->told = true;
+	event.tid = task_pid_nr_ns(thread->task, task_active_pid_ns(thread->task));
+	event.addr = look.reason == WFPATCH_BLOCKED_STACK ? look.word : look.ip;
+	wf_event_send(p, &event);
+}
+
+/*
+ * Queue the gate of a thread, and look at the thread at once if it sleeps: the sooner, the fewer wake up
+ * before and have to do that themselves. Sleeps.
+ */
+static void wf_gate_open(struct wf_process *p, struct wf_plan *plan, struct task_struct *task)
+{
+	struct wf_thread *thread = wf_thread_make(p, task);
+	unsigned long flags;
+	bool unlisted = false;
+
+	if (!thread)
+		return;
+	/* It has left another address space and come here without passing its gate yet. */
+	if (thread->process != p)
+		goto out;
+	/* After the end of the plan nobody would clear it away. */
+	raw_spin_lock_irqsave(&p->lock, flags);
+	if (p->plan != plan)
+		unlisted = wf_thread_unlist(thread);
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	if (!unlisted && !wf_gate_request(thread)) {
+		raw_spin_lock_irqsave(&p->lock, flags);
+		unlisted = wf_thread_unlist(thread);
+		raw_spin_unlock_irqrestore(&p->lock, flags);
+	}
+	if (unlisted) {
+		wf_thread_put(thread);
+	} else {
+		wf_gate_asleep(thread, plan);
+		wf_gates_tell(p, plan, thread);
+	}
+out:
+	wf_thread_put(thread);
+}
+
+/*
+ * One pass over all threads that are missing. Of a plan that has ended meanwhile nothing is done.
+ * Sleeps.
+ */
+int wf_gates_pass(struct wf_process *p)
+{
+	struct wf_plan *plan = wf_plan_get(p);
+	struct task_struct **tasks = NULL;
+	long i, n;
+
+	if (!plan)
+		return 0;
+	/* Without users there is nobody to move. */
+	if (!mmget_not_zero(p->mm)) {
+		wf_plan_put(plan);
+		return 0;
+	}
+	n = wf_gates_collect(p, plan, &tasks);
+	for (i = 0; i < n; i++) {
+		wf_gate_open(p, plan, tasks[i]);
+		put_task_struct(tasks[i]);
+		cond_resched();
+	}
+	kvfree(tasks);
+	wf_plan_put(plan);
+	/* It may have ended, and been cleared away, before the last gate was queued. */
+	if (!READ_ONCE(p->plan))
+		wf_gates_clear(p);
+	mmput(p->mm);
+	return n < 0 ? n : 0;
+}
+
+/* The next record to be cleared away, with a reference; it goes to the end of the list, or out of it. */
+static struct wf_thread *wf_gates_next(struct wf_process *p, bool *unlisted)
+{
+	struct wf_thread *thread = NULL;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&p->lock, flags);
+	if (!p->plan)
+		thread = list_first_entry_or_null(&p->threads, struct wf_thread, list);
+	if (thread) {
+		refcount_inc(&thread->refs);
+		list_move_tail(&thread->list, &p->threads);
+		*unlisted = wf_thread_unlist(thread);
+	}
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	return thread;
+}
+
+/*
+ * A plan has ended and none is there: no gate stays with a thread that sleeps on, and no record of a
+ * thread in the base. A gate that is being passed just now clears itself away. Sleeps.
+ */
+void wf_gates_clear(struct wf_process *p)
+{
+	struct wf_thread *thread;
+	unsigned long n, flags;
+	bool unlisted;
+
+	raw_spin_lock_irqsave(&p->lock, flags);
+	n = p->nr_records;
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	while (n-- && (thread = wf_gates_next(p, &unlisted))) {
+		if (unlisted)
+			wf_thread_put(thread);
+		mutex_lock(&thread->gate_mutex);
+		if (test_bit(0, &thread->gate_queued) &&
+		    wf_ksym(task_work_cancel)(thread->task, &thread->gate)) {
+			clear_bit(0, &thread->gate_queued);
+			wf_thread_put(thread);
+		}
+		mutex_unlock(&thread->gate_mutex);
+		wf_thread_put(thread);
+		cond_resched();
+	}
+}
