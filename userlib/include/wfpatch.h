@@ -3,7 +3,8 @@
  * libwfpatch: change the code of the running program, thread by thread, without stopping it.
  *
  * Every call returns 0 or a negative errno (unless it says otherwise), prints nothing and never
- * ends the program. Addresses are those of the calling process. The errors that every request to
+ * ends the program. Addresses are those of the handle's process, which is the calling one but for
+ * wfpatch_attach(). The errors that every request to
  * the kernel may give are listed in <wfpatch/uapi.h>: EFAULT, EINVAL, E2BIG, EPERM, ESRCH, ENOTTY;
  * those named here come on top.
  */
@@ -22,7 +23,8 @@ extern "C" {
 /**
  * struct wfpatch - a handle: one open /dev/wfpatch
  *
- * A handle belongs to the process that opened it. A forked child may only close it.
+ * A handle belongs to the process that opened it, whatever process it stands for. A forked child may
+ * only close it.
  */
 struct wfpatch;
 
@@ -97,8 +99,10 @@ WFPATCH_API int wfpatch_fd(const struct wfpatch *handle);
  * wfpatch_status() - the status page of the process, kept up to date by the kernel
  * @handle: the handle
  *
- * Read @seq with acquire semantics, and before the other fields.
- * Returns a read-only pointer, valid until wfpatch_close().
+ * Read @seq with acquire semantics, and before the other fields. For a handle that was opened with
+ * WFPATCH_OPEN_NO_QUIESCE the page is mapped by the first call, after which the handle cannot be
+ * attached any more.
+ * Returns a read-only pointer, valid until wfpatch_close(); NULL if the page cannot be mapped.
  */
 WFPATCH_API const volatile struct wfpatch_status *wfpatch_status(const struct wfpatch *handle);
 
@@ -111,10 +115,17 @@ WFPATCH_API int wfpatch_info(struct wfpatch *handle, struct wfpatch_info *info);
 
 /**
  * wfpatch_attach() - make the handle stand for another process
- * @handle: the handle
+ * @handle: the handle, opened with WFPATCH_OPEN_NO_QUIESCE and not used since but for wfpatch_info()
  * @pidfd: see pidfd_open(2)
  *
- * Errors: EOPNOTSUPP, as long as wfpatch_info() does not show WFPATCH_FEATURE_ATTACH.
+ * Allowed to whom ptrace(2) allows to attach, which is checked again by each call that follows: EPERM
+ * then, and ESRCH when the process has called exec or ended. The handle does not keep it alive.
+ * wfpatch_view_migrate() and wfpatch_view_current(), which are about the calling thread, then give
+ * EOPNOTSUPP, as do wfpatch_redirect() and wfpatch_unredirect(), which look at its code.
+ * Errors: EINVAL the handle was opened without WFPATCH_OPEN_NO_QUIESCE, or the process is the calling
+ * one or a kernel thread; EBADF @pidfd is not a file descriptor of a process; ESRCH the process has
+ * ended; EPERM it may not be traced; EBUSY the handle was used; ENOMEM; EINTR. On any error the handle
+ * is as before.
  */
 WFPATCH_API int wfpatch_attach(struct wfpatch *handle, int pidfd);
 
@@ -258,18 +269,49 @@ WFPATCH_API int wfpatch_pin(struct wfpatch *handle, void *addr, size_t len);
 WFPATCH_API int wfpatch_unpin(struct wfpatch *handle, void *addr, size_t len);
 
 /**
- * wfpatch_map() - map a patch image into the handle's process
- * @handle: the handle
- * @fd: a sealed memfd or a file
- * @addr: where, page-aligned
- * @len: bytes
- * @prot: PROT_... bits
- * @offset: in the file, page-aligned
- *
- * Errors: EOPNOTSUPP, as long as wfpatch_info() does not show WFPATCH_FEATURE_MAP.
+ * struct wfpatch_map_opts - for wfpatch_map()
+ * @sz: sizeof(struct wfpatch_map_opts)
+ * @distance: with WFPATCH_MAP_NEAR: bytes from the wanted address that any byte may be away
+ * @flags: 0, or WFPATCH_MAP_NEAR: where there is room near the wanted address, if not there
+ * @reserved: 0
  */
-WFPATCH_API int wfpatch_map(struct wfpatch *handle, int fd, void *addr, size_t len, int prot,
-			    unsigned long long offset);
+struct wfpatch_map_opts {
+	size_t sz;
+	unsigned long long distance;
+	unsigned int flags;
+	unsigned int reserved;
+};
+
+/**
+ * wfpatch_map() - map a patch image into the handle's process, without stopping it
+ * @handle: the handle
+ * @fd: a memfd sealed against writing and shrinking (F_SEAL_WRITE, F_SEAL_SHRINK), or a file
+ * @addr: in: where, page-aligned; out: where it is. Unchanged on error
+ * @len: bytes, a multiple of the page size, not 0
+ * @prot: PROT_READ, PROT_READ | PROT_EXEC or PROT_READ | PROT_WRITE
+ * @offset: in the file, page-aligned
+ * @opts: or NULL
+ *
+ * A private mapping of the process's own, which every view shows. The caller's rights decide, and the
+ * process's limits.
+ * Errors: EBADF @fd is not open; EACCES it cannot be read, or a memfd is not sealed; EPERM the file
+ * system does not allow execution, or the kernel's security modules refuse; ENODEV the file cannot be
+ * mapped; EINVAL *@addr, @len or @offset is not aligned, @len is 0, or another @prot; EEXIST something
+ * is mapped there; ENOSPC no room within @distance; ENOMEM no memory, or a limit of the process.
+ */
+WFPATCH_API int wfpatch_map(struct wfpatch *handle, int fd, void **addr, size_t len, int prot,
+			    unsigned long long offset, const struct wfpatch_map_opts *opts);
+
+/**
+ * wfpatch_unmap() - unmap memory of the handle's process, as munmap(2)
+ * @handle: the handle
+ * @addr: first byte, page-aligned
+ * @len: bytes, a multiple of the page size, not 0
+ *
+ * Errors: EINVAL @addr or @len is not aligned, or @len is 0; EPERM part of it is sealed (mseal);
+ * ENOMEM no memory, or too many mappings.
+ */
+WFPATCH_API int wfpatch_unmap(struct wfpatch *handle, void *addr, size_t len);
 
 /* --- who is where, and what happened ----------------------------------------------------------- */
 
@@ -295,6 +337,19 @@ WFPATCH_API int wfpatch_list_views(struct wfpatch *handle, struct wfpatch_view_i
  * Errors: ENOMEM.
  */
 WFPATCH_API int wfpatch_list_threads(struct wfpatch *handle, struct wfpatch_thread_info *threads,
+				     unsigned int room, unsigned int *total);
+
+/**
+ * wfpatch_list_blocked() - the threads that the transition under way waits for, and why
+ * @handle: the handle
+ * @threads: out: array of @room entries; not used if @room is 0
+ * @room: entries that fit
+ * @total: out: threads that it waits for, 0 without a transition; if more than @room, only @room of
+ *	them are in @threads
+ *
+ * Errors: ENOMEM.
+ */
+WFPATCH_API int wfpatch_list_blocked(struct wfpatch *handle, struct wfpatch_blocked_info *threads,
 				     unsigned int room, unsigned int *total);
 
 /**
@@ -492,7 +547,7 @@ struct wfpatch_redirect_opts {
  * the functions is not mapped; ENOEXEC one is not in executable memory; EACCES @old_function is in a
  * shared mapping; ENODATA its size is not known; ERANGE it is too short for the jump; EEXIST it
  * jumps elsewhere in @view, or was changed by other means; EOPNOTSUPP, ENOMEM, ENOSPC as for
- * wfpatch_view_write(); those of open(2) if /proc/self/maps cannot be read. On any error nothing is
+ * wfpatch_view_write(); EOPNOTSUPP also the handle is attached to another process; those of open(2) if /proc/self/maps cannot be read. On any error nothing is
  * changed.
  */
 WFPATCH_API int wfpatch_redirect(struct wfpatch *handle, unsigned int view, void *old_function,

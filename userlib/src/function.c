@@ -105,7 +105,7 @@ static const unsigned char *skip_leb128(const unsigned char *p)
 }
 
 /* The encoding of addresses in the entries that belong to a common entry; ENC_NONE if not known. */
-static unsigned char address_encoding(const unsigned char *cie)
+unsigned char wf_frame_encoding(const unsigned char *cie)
 {
 	const unsigned char *p = cie + 8, *letter;
 	unsigned char version = *p++;
@@ -151,7 +151,7 @@ static size_t covered(const unsigned char *fde)
 	memcpy(&back, fde + 4, sizeof(back));
 	if (!len || len == UINT32_MAX || !back)
 		return 0;
-	encoding = address_encoding(fde + 4 - back);
+	encoding = wf_frame_encoding(fde + 4 - back);
 	size = encoded_size(encoding);
 	if (encoding == ENC_ALIGNED || !size)
 		return 0;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,21 +12,19 @@
 #include <unistd.h>
 #include "internal.h"
 
-static int open_device(struct wfpatch *handle, const char *path)
+int wf_status_map(struct wfpatch *handle)
 {
+	const volatile struct wfpatch_status *none = NULL;
 	void *status;
-	int err;
 
-	handle->fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (handle->fd < 0)
-		return -errno;
+	if (handle->status)
+		return 0;
 	status = mmap(NULL, WF_PAGE_SIZE, PROT_READ, MAP_SHARED, handle->fd, 0);
-	if (status == MAP_FAILED) {
-		err = -errno;
-		close(handle->fd);
-		return err;
-	}
-	handle->status = status;
+	if (status == MAP_FAILED)
+		return -errno;
+	/* Another thread may have been faster. */
+	if (!atomic_compare_exchange_strong(&handle->status, &none, status))
+		munmap(status, WF_PAGE_SIZE);
 	return 0;
 }
 
@@ -85,7 +84,8 @@ static void explain(const struct wfpatch_open_opts *opts, const char *path, int 
 
 static void close_device(struct wfpatch *handle)
 {
-	munmap((void *)handle->status, WF_PAGE_SIZE);
+	if (handle->status)
+		munmap((void *)handle->status, WF_PAGE_SIZE);
 	close(handle->fd);
 }
 
@@ -106,14 +106,20 @@ int wfpatch_open(struct wfpatch **handle, const struct wfpatch_open_opts *opts)
 	new = calloc(1, sizeof(*new));
 	if (!new)
 		return -ENOMEM;
-	err = open_device(new, path);
-	if (err)
+	new->fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (new->fd < 0) {
+		err = -errno;
 		goto free;
+	}
+	new->quiesce = !(o.flags & WFPATCH_OPEN_NO_QUIESCE);
 	err = check_versions(new);
 	if (err)
 		goto close;
-	if (!(o.flags & WFPATCH_OPEN_NO_QUIESCE)) {
-		err = wf_status_join(new);
+	if (new->quiesce) {
+		/* A handle whose page is mapped cannot be attached any more. */
+		err = wf_status_map(new);
+		if (!err)
+			err = wf_status_join(new);
 		if (err)
 			goto close;
 	}
@@ -146,6 +152,8 @@ int wfpatch_fd(const struct wfpatch *handle)
 
 const volatile struct wfpatch_status *wfpatch_status(const struct wfpatch *handle)
 {
+	/* What is mapped later is not what const is about. */
+	wf_status_map((struct wfpatch *)handle);
 	return handle->status;
 }
 

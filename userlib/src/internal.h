@@ -15,7 +15,10 @@
 
 struct wfpatch {
 	int fd;
-	const volatile struct wfpatch_status *status;
+	/* NULL until it is asked for, if the handle has no part in wfpatch_quiesce(). */
+	const volatile struct wfpatch_status *_Atomic status;
+	bool quiesce;  /* opened to have a part in wfpatch_quiesce() */
+	bool attached; /* stands for another process */
 	struct wfpatch *next; /* shared.handles, see status.c */
 };
 
@@ -30,6 +33,9 @@ int wf_view_find(struct wfpatch *handle, unsigned int view, struct wfpatch_view_
 
 /* Milliseconds of the monotonic clock. */
 int64_t wf_now_ms(void);
+
+/* handle.c: the handle's status page, mapped now if it is not yet. Errors: those of mmap(2). */
+int wf_status_map(struct wfpatch *handle);
 
 /* status.c: the page that wfpatch_quiesce() looks at. */
 int wf_status_join(struct wfpatch *handle);
@@ -50,6 +56,7 @@ struct wf_function {
 
 bool wf_function_find(uintptr_t address, struct wf_function *function);
 size_t wf_padding_len(const unsigned char *code, size_t max);
+unsigned char wf_frame_encoding(const unsigned char *cie);
 
 /* jump.c: x86 encoding. */
 #define WF_JUMP_NEAR 5 /* jmp rel32 */

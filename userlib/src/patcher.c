@@ -86,8 +86,9 @@ static int wait_threads(struct wfpatch *handle, unsigned int view,
 	bool any;
 
 	for (;;) {
-		/* This thread is one of those that are waited for. */
-		if (seen != __atomic_load_n(&handle->status->seq, __ATOMIC_ACQUIRE)) {
+		/* This thread is one of those that are waited for, if they are of this process. */
+		if (!handle->attached &&
+		    seen != __atomic_load_n(&handle->status->seq, __ATOMIC_ACQUIRE)) {
 			behind = wf_follow(handle->fd, handle->status, &seen);
 			if (behind && behind != -ENOMEM && behind != -EINTR && behind != -EAGAIN)
 				return behind;
@@ -112,6 +113,8 @@ int wfpatch_wait(struct wfpatch *handle, unsigned int view, const struct wfpatch
 	struct wfpatch_wait_opts o;
 	int err = wait_opts(&o, opts, 0);
 
+	if (!err)
+		err = wf_status_map(handle);
 	return err ? err : wait_threads(handle, view, &o);
 }
 
@@ -133,13 +136,17 @@ int wfpatch_switch(struct wfpatch *handle, unsigned int view, const struct wfpat
 
 	err = wait_opts(&o, opts, 0);
 	if (!err)
+		err = wf_status_map(handle);
+	if (!err)
 		err = start(handle, view);
 	return err ? err : wait_threads(handle, view, &o);
 }
 
 int wfpatch_begin(struct wfpatch *handle, unsigned int *view)
 {
-	return wfpatch_view_create(handle, target_of(handle), view);
+	int err = wf_status_map(handle);
+
+	return err ? err : wfpatch_view_create(handle, target_of(handle), view);
 }
 
 int wfpatch_finish(struct wfpatch *handle, unsigned int view, const struct wfpatch_wait_opts *opts)
@@ -150,6 +157,8 @@ int wfpatch_finish(struct wfpatch *handle, unsigned int view, const struct wfpat
 	int err;
 
 	err = wait_opts(&o, opts, WFPATCH_FINISH_KEEP_OLD);
+	if (!err)
+		err = wf_status_map(handle);
 	if (!err)
 		err = wf_view_find(handle, view, &info);
 	if (err)

@@ -238,6 +238,10 @@ static int prepare(struct redirect *r, struct wfpatch *handle, unsigned int view
 	r->old = (uintptr_t)old;
 	if (r->opts.err && r->opts.err_size)
 		r->opts.err[0] = '\0';
+	/* What is looked at here is this program's own code. */
+	if (handle->attached)
+		return refuse(r, -EOPNOTSUPP,
+			      "the handle stands for another process: only functions of this one can be redirected so");
 	return check_view(r);
 }
 

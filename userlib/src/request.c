@@ -41,8 +41,15 @@ int wfpatch_info(struct wfpatch *handle, struct wfpatch_info *info)
 int wfpatch_attach(struct wfpatch *handle, int pidfd)
 {
 	struct wfpatch_attach arg = { .size = sizeof(arg), .pidfd = pidfd };
+	int err;
 
-	return wf_ioctl(handle->fd, WFPATCH_IOC_ATTACH, &arg);
+	/* wfpatch_quiesce() looks at the page of a handle to the program itself. */
+	if (handle->quiesce)
+		return -EINVAL;
+	err = wf_ioctl(handle->fd, WFPATCH_IOC_ATTACH, &arg);
+	if (!err)
+		handle->attached = true;
+	return err;
 }
 
 static int range_request(struct wfpatch *handle, unsigned long request, void *addr, size_t len)
@@ -161,19 +168,37 @@ int wfpatch_transition(struct wfpatch *handle, unsigned int view, unsigned int f
 	return wf_ioctl(handle->fd, WFPATCH_IOC_TRANSITION, &arg);
 }
 
-int wfpatch_map(struct wfpatch *handle, int fd, void *addr, size_t len, int prot,
-		unsigned long long offset)
+int wfpatch_map(struct wfpatch *handle, int fd, void **addr, size_t len, int prot,
+		unsigned long long offset, const struct wfpatch_map_opts *opts)
 {
+	struct wfpatch_map_opts o;
 	struct wfpatch_map arg = {
 		.size = sizeof(arg),
 		.fd = fd,
 		.prot = prot,
-		.addr = (uintptr_t)addr,
+		.addr = (uintptr_t)*addr,
 		.len = len,
 		.offset = offset,
 	};
+	int err = wf_opts_copy(&o, sizeof(o), opts);
 
-	return wf_ioctl(handle->fd, WFPATCH_IOC_MAP, &arg);
+	if (err)
+		return err;
+	if (o.reserved)
+		return -EINVAL;
+	arg.flags = o.flags;
+	arg.distance = o.distance;
+	err = wf_ioctl(handle->fd, WFPATCH_IOC_MAP, &arg);
+	if (!err)
+		*addr = (void *)(uintptr_t)arg.addr;
+	return err;
+}
+
+int wfpatch_unmap(struct wfpatch *handle, void *addr, size_t len)
+{
+	struct wfpatch_unmap arg = { .size = sizeof(arg), .addr = (uintptr_t)addr, .len = len };
+
+	return wf_ioctl(handle->fd, WFPATCH_IOC_UNMAP, &arg);
 }
 
 static int list_request(struct wfpatch *handle, unsigned long request, void *entries,
@@ -201,6 +226,12 @@ int wfpatch_list_threads(struct wfpatch *handle, struct wfpatch_thread_info *thr
 			 unsigned int room, unsigned int *total)
 {
 	return list_request(handle, WFPATCH_IOC_LIST_THREADS, threads, room, total);
+}
+
+int wfpatch_list_blocked(struct wfpatch *handle, struct wfpatch_blocked_info *threads,
+			 unsigned int room, unsigned int *total)
+{
+	return list_request(handle, WFPATCH_IOC_LIST_BLOCKED, threads, room, total);
 }
 
 int wf_view_find(struct wfpatch *handle, unsigned int view, struct wfpatch_view_info *info)
