@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+/* New code for between.c. */
+#include "zoo.h"
+
+int inner(unsigned int microseconds)
+{
+	zoo_sleep(microseconds);
+	return ZOO_NEW_INNER;
+}
+
+int outer(unsigned int microseconds)
+{
+	int answer = inner(microseconds);
+
+	zoo_sleep(2 * microseconds);
+	return ZOO_NEW_OUTER | answer;
+}
