@@ -19,22 +19,23 @@ export WFPATCH_BUILD := $(B)
 have = $(wildcard $(1)/Makefile)
 Q := $(if $(filter 1,$(V)),,@)
 
-.PHONY: all module lib examples tests unit-tests vm-tests stress-program \
-	bench-programs test test-debug test-kernels test-packages test-load matrix unit stress stress-ng bench demo deb vm \
+.PHONY: all module lib tools examples tests unit-tests vm-tests stress-program \
+	bench-programs test test-debug test-kernels test-packages test-load test-zoo zoo matrix unit stress stress-ng bench demo deb vm \
 	lint clean distclean help
 
-all: module lib examples
+all: module lib tools examples
 
 help:
-	@echo 'make                 module, library and examples'
+	@echo 'make                 module, library, command and examples'
 	@echo 'make module          build/module-$(KERNEL)/wfpatch.ko'
-	@echo 'make lib examples    user space only'
+	@echo 'make lib tools examples  user space only'
 	@echo 'make test            unit tests, then all tests in a VM, in every paging mode'
 	@echo 'make test-debug      the VM tests on the debug kernel (KASAN, lockdep, ...)'
 	@echo '                     MODES="MODE..." for some of the paging modes'
 	@echo 'make test-kernels    the VM tests on other kernels, in one paging mode each'
 	@echo 'make test-load       builds and loads that must fail, and others that redirect the same functions'
 	@echo 'make test-packages   the Debian packages: DKMS, devices, upgrade, removal; takes root'
+	@echo 'make test-zoo        programs of all kinds patched from outside in a VM'
 	@echo 'make matrix          the VM tests on every kernel, into docs/kernels.md'
 	@echo '                     KERNELS="ID..." for some of them'
 	@echo 'make unit            unit tests on the host'
@@ -63,12 +64,16 @@ lib:
 	@scripts/deps build
 	$(if $(call have,userlib),$(Q)$(MAKE) --no-print-directory -C userlib O=$(B)/userlib)
 
+tools: lib
+	@scripts/deps build
+	$(if $(call have,tools),$(Q)$(MAKE) --no-print-directory -C tools O=$(B)/tools)
+
 examples: lib
 	$(if $(call have,examples),$(Q)$(MAKE) --no-print-directory -C examples O=$(B)/examples)
 
 tests: unit-tests vm-tests stress-program
 
-unit-tests: lib
+unit-tests: lib tools
 	@scripts/deps test
 	$(if $(call have,test/unit),$(Q)$(MAKE) --no-print-directory -C test/unit O=$(B)/test/unit)
 
@@ -87,19 +92,19 @@ bench-programs: lib
 unit: unit-tests
 	@test/run --unit
 
-test: module lib examples tests
+test: module lib tools examples tests
 	@scripts/deps vm
 	@test/run -k $(KERNEL) $(if $(MODES),--modes '$(MODES)') $(if $(SEED),--seed $(SEED))
 
-matrix: lib examples tests
+matrix: lib tools examples tests
 	@scripts/deps build vm
 	@test/matrix $(KERNELS)
 
-test-kernels: lib examples tests
+test-kernels: lib tools examples tests
 	@scripts/deps build vm
 	@test/matrix -q $(KERNELS)
 
-test-debug: lib examples tests
+test-debug: lib tools examples tests
 	@scripts/deps vm
 	$(Q)$(MAKE) --no-print-directory module KERNEL=debug
 	@test/run -k debug --vm $(if $(MODES),--modes '$(MODES)') $(if $(SEED),--seed $(SEED))
@@ -112,7 +117,7 @@ stress-ng: module lib stress-program
 	@scripts/deps vm test
 	@test/stress/stress-ng
 
-bench: module lib bench-programs
+bench: module lib tools bench-programs
 	@scripts/deps vm bench
 	@test/bench/run
 
@@ -128,15 +133,25 @@ test-load: module lib vm-tests
 	@scripts/deps vm
 	@test/load -k $(KERNEL) $(if $(MODE),-m $(MODE))
 
+# Programs that are patched from outside, and their patches.
+zoo: lib
+	@scripts/deps test
+	$(if $(call have,test/zoo),$(Q)$(MAKE) --no-print-directory -C test/zoo O=$(B)/test/zoo LIB=$(B)/userlib)
+
+test-zoo: module lib tools zoo
+	@scripts/deps vm
+	@test/zoo/pack $(B)/tools/wfpatch $(B)/test/zoo
+	@test/zoo/run -k $(KERNEL) $(if $(MODE),-m $(MODE))
+
 test-packages: deb
 	@scripts/deps packages chroot vm demo
 	@test/packages
 
-vm: module lib examples tests
+vm: module lib tools examples tests
 	@scripts/deps vm
 	@scripts/vm -k $(KERNEL) -m $(or $(MODE),5level) --mem 2048 --shell \
 		--add $(MODULE_BUILD)/wfpatch.ko \
-		$(foreach d,$(wildcard build/userlib build/examples build/test/vm build/test/stress build/test/bench),--add $(d)) \
+		$(foreach d,$(wildcard build/userlib build/tools/wfpatch build/examples build/test/vm build/test/stress build/test/bench),--add $(d)) \
 		-- 'insmod /opt/wfpatch.ko'
 
 lint:

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <wfpatch.h>
+#include <wfpatch/apply.h>
 
 namespace {
 

@@ -69,5 +69,6 @@ void case_migrate(void);
 void case_in_view(void);
 void case_memory(void);
 void case_keeper(void);
+void case_patched(void);
 
 #endif

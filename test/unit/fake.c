@@ -27,7 +27,7 @@ ssize_t __wrap_read(int fd, void *data, size_t len);
 int __wrap_poll(struct pollfd *fds, nfds_t nr, int timeout);
 void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
 
-#define NR_CMDS 16
+#define NR_CMDS 17
 
 static struct {
 	unsigned int requests[NR_CMDS];
@@ -39,10 +39,11 @@ static struct {
 	void (*on_poll)(void);
 	char last_path[64];
 	int last_flags;
-	unsigned char last_request[64];
+	unsigned char last_request[128];
 	int mmap_error;
 	unsigned int mmap_after;
 	bool steal, hung_up;
+	int (*serve)(unsigned long cmd, void *arg);
 } fake;
 
 int fake_reset(void **state)
@@ -94,6 +95,11 @@ void fake_fail_mmap(int error, unsigned int after)
 void fake_before(unsigned long cmd, void (*hook)(void))
 {
 	fake.before[_IOC_NR(cmd)] = hook;
+}
+
+void fake_serve(int (*serve)(unsigned long cmd, void *arg))
+{
+	fake.serve = serve;
 }
 
 void fake_on_poll(void (*hook)(void))
@@ -166,6 +172,7 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
 	memcpy(&size, arg, sizeof(size));
 	assert_int_equal(size, _IOC_SIZE(cmd));
 	__atomic_add_fetch(&fake.requests[nr], 1, __ATOMIC_SEQ_CST);
+	assert_true(size <= sizeof(fake.last_request));
 	memset(fake.last_request, 0, sizeof(fake.last_request));
 	memcpy(fake.last_request, arg, size);
 	hook = fake.before[nr];
@@ -176,7 +183,9 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
 		fake.fail[nr].times--;
 		err = -fake.fail[nr].error;
 	} else {
-		err = model_request(fd, cmd, arg);
+		err = fake.serve ? fake.serve(cmd, arg) : -ENOTTY;
+		if (err == -ENOTTY)
+			err = model_request(fd, cmd, arg);
 	}
 	if (!err)
 		return 0;
@@ -225,6 +234,7 @@ void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off
 	assert_int_equal(flags & MAP_TYPE, MAP_SHARED);
 	assert_int_equal(offset, 0);
 	assert_int_equal(len, 4096);
+	model_use(fd);
 	if (fake.mmap_error && !fake.mmap_after--) {
 		if (flags & MAP_FIXED)
 			munmap(addr, len);

@@ -36,6 +36,8 @@ void fake_api_version(unsigned int version);
 void fake_fail_mmap(int error, unsigned int after);
 /* Called once, in the next request @cmd and before it is served. */
 void fake_before(unsigned long cmd, void (*hook)(void));
+/* Serves requests in place of the model, but for those that it answers with -ENOTTY. */
+void fake_serve(int (*serve)(unsigned long cmd, void *arg));
 /* Called whenever the library would sleep in poll(2). */
 void fake_on_poll(void (*hook)(void));
 /* The next read(2) finds nothing: another reader has been faster. */

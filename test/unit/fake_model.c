@@ -48,6 +48,7 @@ static struct handle {
 	bool open;
 	int fd;
 	pid_t owner;
+	bool used, attached;
 	struct wfpatch_event events[MAX_EVENTS];
 	unsigned int nr_events;
 } handles[MAX_HANDLES];
@@ -70,6 +71,28 @@ static struct handle *find_handle(int fd)
 bool model_is_handle(int fd)
 {
 	return fd >= 0 && find_handle(fd);
+}
+
+/* Only a handle that nobody has used can be attached. */
+void model_use(int fd)
+{
+	find_handle(fd)->used = true;
+}
+
+static int attach(struct handle *handle)
+{
+	if (handle->used)
+		return -EBUSY;
+	handle->used = handle->attached = true;
+	return 0;
+}
+
+/* Near a wanted address there is room on the next page. */
+static int map(struct wfpatch_map *arg)
+{
+	if (arg->flags & WFPATCH_MAP_NEAR)
+		arg->addr += PAGE;
+	return 0;
 }
 
 static void begin_process(void)
@@ -417,6 +440,27 @@ static int list_threads(struct wfpatch_list *arg)
 	return 0;
 }
 
+/* All that are not where a transition is going; the kernel has not looked at them yet. */
+static int list_blocked(struct wfpatch_list *arg)
+{
+	struct wfpatch_blocked_info *info = (void *)(uintptr_t)arg->entries;
+	unsigned int i, nr = 0;
+
+	arg->total = 0;
+	for (i = 0; process.in_transition && i < process.nr_threads; i++) {
+		if (process.threads[i].view == process.status->target)
+			continue;
+		arg->total++;
+		if (nr < arg->nr)
+			info[nr++] = (struct wfpatch_blocked_info){
+				.tid = process.threads[i].tid,
+				.view = process.threads[i].view,
+			};
+	}
+	arg->nr = nr;
+	return 0;
+}
+
 void fake_api_version(unsigned int version)
 {
 	api_version = version;
@@ -425,10 +469,15 @@ void fake_api_version(unsigned int version)
 int model_request(int fd, unsigned long cmd, void *arg)
 {
 	struct wfpatch_transition *transition = arg;
+	struct handle *handle = find_handle(fd);
 	struct wfpatch_info *info = arg;
 
-	if (find_handle(fd)->owner != getpid())
+	if (handle->owner != getpid())
 		return -EPERM;
+	if (cmd == WFPATCH_IOC_ATTACH)
+		return attach(handle);
+	if (cmd != WFPATCH_IOC_INFO)
+		handle->used = true;
 	switch (cmd) {
 	case WFPATCH_IOC_INFO:
 		info->api_version = api_version;
@@ -442,7 +491,7 @@ int model_request(int fd, unsigned long cmd, void *arg)
 	case WFPATCH_IOC_VIEW_DELETE:
 		return delete(arg);
 	case WFPATCH_IOC_VIEW_MIGRATE:
-		return migrate(arg);
+		return handle->attached ? -EOPNOTSUPP : migrate(arg);
 	case WFPATCH_IOC_VIEW_CURRENT:
 		((struct wfpatch_view_current *)arg)->view = current_view;
 		return 0;
@@ -457,6 +506,12 @@ int model_request(int fd, unsigned long cmd, void *arg)
 			return -EOPNOTSUPP;
 		fake_transition(transition->view);
 		return 0;
+	case WFPATCH_IOC_MAP:
+		return map(arg);
+	case WFPATCH_IOC_UNMAP:
+		return 0;
+	case WFPATCH_IOC_LIST_BLOCKED:
+		return list_blocked(arg);
 	case WFPATCH_IOC_LIST_VIEWS:
 		return list_views(arg);
 	case WFPATCH_IOC_LIST_THREADS:

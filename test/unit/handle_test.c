@@ -177,15 +177,16 @@ static void each_call_sends_its_request(void **state)
 {
 	struct wfpatch *h = fake_open();
 	struct wfpatch_span spans[2] = { 0 };
+	WFPATCH_OPTS(wfpatch_map_opts, near, .distance = 1 << 30, .flags = WFPATCH_MAP_NEAR);
 	void *addr = (void *)0x7f0000001000;
+	struct wfpatch_blocked_info blocked;
 	struct wfpatch_info info;
-	unsigned int view;
+	unsigned int view, total;
 
 	(void)state;
 	memset(&info, 0xff, sizeof(info));
 	SENDS(wfpatch_info(h, &info), 0, INFO, wfpatch_info,
 	      .caller_version = WFPATCH_API_VERSION);
-	SENDS(wfpatch_attach(h, 7), -EOPNOTSUPP, ATTACH, wfpatch_attach, .pidfd = 7);
 	SENDS(wfpatch_pin(h, addr, 8192), 0, PIN, wfpatch_range, .addr = (uintptr_t)addr,
 	      .len = 8192);
 	SENDS(wfpatch_unpin(h, addr, 4096), 0, UNPIN, wfpatch_range, .addr = (uintptr_t)addr,
@@ -202,10 +203,89 @@ static void each_call_sends_its_request(void **state)
 	SENDS(wfpatch_transition(h, 2, WFPATCH_TRANSITION_AUTO, spans, 2), -EOPNOTSUPP, TRANSITION,
 	      wfpatch_transition, .flags = WFPATCH_TRANSITION_AUTO, .view = 2, .nr_ranges = 2,
 	      .ranges = (uintptr_t)spans);
-	SENDS(wfpatch_map(h, 5, addr, 4096, PROT_EXEC, 1ULL << 40), -EOPNOTSUPP, MAP, wfpatch_map,
+	SENDS(wfpatch_map(h, 5, &addr, 4096, PROT_EXEC, 1ULL << 40, NULL), 0, MAP, wfpatch_map,
 	      .fd = 5, .prot = PROT_EXEC, .addr = (uintptr_t)addr, .len = 4096,
 	      .offset = 1ULL << 40);
+	assert_ptr_equal(addr, (void *)0x7f0000001000);
+	SENDS(wfpatch_map(h, 5, &addr, 4096, PROT_READ, 0, &near), 0, MAP, wfpatch_map,
+	      .flags = WFPATCH_MAP_NEAR, .fd = 5, .prot = PROT_READ, .addr = 0x7f0000001000,
+	      .len = 4096, .distance = 1 << 30);
+	assert_ptr_equal(addr, (void *)0x7f0000002000);
+	SENDS(wfpatch_unmap(h, addr, 8192), 0, UNMAP, wfpatch_unmap, .addr = (uintptr_t)addr,
+	      .len = 8192);
+	SENDS(wfpatch_list_blocked(h, &blocked, 1, &total), 0, LIST_BLOCKED, wfpatch_list, .nr = 1,
+	      .entries = (uintptr_t)&blocked);
 	wfpatch_view_migrate(h, 0, NULL);
+	wfpatch_close(h);
+}
+
+static void a_handle_is_attached_before_it_is_used(void **state)
+{
+	WFPATCH_OPTS(wfpatch_open_opts, opts, .flags = WFPATCH_OPEN_NO_QUIESCE);
+	struct wfpatch_info info;
+	unsigned int view;
+	struct wfpatch *h;
+
+	(void)state;
+	h = fake_open();
+	assert_int_equal(wfpatch_attach(h, 7), -EINVAL);
+	assert_int_equal(fake_requests(WFPATCH_IOC_ATTACH), 0);
+	wfpatch_close(h);
+
+	assert_int_equal(wfpatch_open(&h, &opts), 0);
+	assert_int_equal(wfpatch_info(h, &info), 0);
+	SENDS(wfpatch_attach(h, 7), 0, ATTACH, wfpatch_attach, .pidfd = 7);
+	assert_int_equal(wfpatch_attach(h, 7), -EBUSY);
+	assert_int_equal(wfpatch_view_create(h, 0, &view), 0);
+	assert_int_equal(wfpatch_view_migrate(h, view, NULL), -EOPNOTSUPP);
+	wfpatch_close(h);
+
+	assert_int_equal(wfpatch_open(&h, &opts), 0);
+	assert_non_null(wfpatch_status(h));
+	assert_int_equal(wfpatch_attach(h, 7), -EBUSY);
+	wfpatch_close(h);
+}
+
+/* The patcher's threads are not the process's: they are not waited for, and follow nothing. */
+static void the_patcher_of_another_process_stays_where_it_is(void **state)
+{
+	WFPATCH_OPTS(wfpatch_open_opts, opts, .flags = WFPATCH_OPEN_NO_QUIESCE);
+	WFPATCH_OPTS(wfpatch_wait_opts, soon, .timeout_ms = 20);
+	char message[100] = "";
+	WFPATCH_OPTS(wfpatch_redirect_opts, redirect, .err = message, .err_size = sizeof(message));
+	unsigned int view;
+	struct wfpatch *h;
+
+	(void)state;
+	assert_int_equal(wfpatch_open(&h, &opts), 0);
+	assert_int_equal(wfpatch_attach(h, 7), 0);
+	assert_int_equal(wfpatch_begin(h, &view), 0);
+	fake_add_thread(1000, 0);
+	assert_int_equal(wfpatch_switch(h, view, &soon), -ETIMEDOUT);
+	assert_int_equal(wfpatch_switch(h, 0, &soon), 0);
+	assert_int_equal(fake_requests(WFPATCH_IOC_VIEW_MIGRATE), 0);
+	assert_int_equal(wfpatch_redirect(h, view, (void *)fake_open, (void *)fake_reset,
+					  &redirect),
+			 -EOPNOTSUPP);
+	assert_non_null(strstr(message, "another process"));
+	wfpatch_close(h);
+}
+
+static void a_status_page_that_cannot_be_mapped_is_none(void **state)
+{
+	WFPATCH_OPTS(wfpatch_open_opts, opts, .flags = WFPATCH_OPEN_NO_QUIESCE);
+	struct wfpatch *h;
+	unsigned int view;
+
+	(void)state;
+	fake_fail_mmap(ENOMEM, 0);
+	assert_int_equal(wfpatch_open(&h, &opts), 0);
+	assert_null(wfpatch_status(h));
+	assert_non_null(wfpatch_status(h));
+	wfpatch_close(h);
+	fake_fail_mmap(ENOMEM, 0);
+	assert_int_equal(wfpatch_open(&h, &opts), 0);
+	assert_int_equal(wfpatch_begin(h, &view), -ENOMEM);
 	wfpatch_close(h);
 }
 
@@ -395,6 +475,9 @@ int main(void)
 		TEST(unknown_flags_are_refused),
 		TEST(close_gives_the_page_and_the_descriptor_back),
 		TEST(each_call_sends_its_request),
+		TEST(a_handle_is_attached_before_it_is_used),
+		TEST(the_patcher_of_another_process_stays_where_it_is),
+		TEST(a_status_page_that_cannot_be_mapped_is_none),
 		TEST(answers_arrive),
 		TEST(errors_leave_answers_alone),
 		TEST(memory_of_a_view_is_written_and_read),

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,33 +158,45 @@ union any {
 	struct wfpatch_view_commit commit;
 	struct wfpatch_transition transition;
 	struct wfpatch_map map;
+	struct wfpatch_unmap unmap;
 	struct wfpatch_list list;
 	char bytes[128];
 };
 
+#define LIKE_VERSION_1(type)	sizeof(struct type), sizeof(struct type)
+
 static const struct operation {
 	const char *name;
 	unsigned long cmd;
+	uint32_t oldest;	/* size of its struct in version 1 */
 	uint32_t size;
 	bool out;		/* writes its struct */
 	int always;		/* the error of a request without fault */
 } operations[] = {
-	{ "INFO", WFPATCH_IOC_INFO, sizeof(struct wfpatch_info), true, 0 },
-	{ "ATTACH", WFPATCH_IOC_ATTACH, sizeof(struct wfpatch_attach), false, EOPNOTSUPP },
-	{ "PIN", WFPATCH_IOC_PIN, sizeof(struct wfpatch_range), false, 0 },
-	{ "UNPIN", WFPATCH_IOC_UNPIN, sizeof(struct wfpatch_range), false, ENOENT },
-	{ "VIEW_CREATE", WFPATCH_IOC_VIEW_CREATE, sizeof(struct wfpatch_view_create), true, 0 },
-	{ "VIEW_DELETE", WFPATCH_IOC_VIEW_DELETE, sizeof(struct wfpatch_view_delete), false, 0 },
-	{ "VIEW_MIGRATE", WFPATCH_IOC_VIEW_MIGRATE, sizeof(struct wfpatch_view_migrate), true, 0 },
-	{ "VIEW_CURRENT", WFPATCH_IOC_VIEW_CURRENT, sizeof(struct wfpatch_view_current), true, 0 },
-	{ "VIEW_WRITE", WFPATCH_IOC_VIEW_WRITE, sizeof(struct wfpatch_view_io), false, 0 },
-	{ "VIEW_READ", WFPATCH_IOC_VIEW_READ, sizeof(struct wfpatch_view_io), false, 0 },
-	{ "VIEW_COMMIT", WFPATCH_IOC_VIEW_COMMIT, sizeof(struct wfpatch_view_commit), false,
-	  EOPNOTSUPP },
-	{ "TRANSITION", WFPATCH_IOC_TRANSITION, sizeof(struct wfpatch_transition), false, 0 },
-	{ "MAP", WFPATCH_IOC_MAP, sizeof(struct wfpatch_map), false, EOPNOTSUPP },
-	{ "LIST_VIEWS", WFPATCH_IOC_LIST_VIEWS, sizeof(struct wfpatch_list), true, 0 },
-	{ "LIST_THREADS", WFPATCH_IOC_LIST_THREADS, sizeof(struct wfpatch_list), true, 0 },
+	{ "INFO", WFPATCH_IOC_INFO, offsetof(struct wfpatch_info, max_spans),
+	  sizeof(struct wfpatch_info), true, 0 },
+	/* Of a handle that is in use. */
+	{ "ATTACH", WFPATCH_IOC_ATTACH, LIKE_VERSION_1(wfpatch_attach), false, EBUSY },
+	{ "PIN", WFPATCH_IOC_PIN, LIKE_VERSION_1(wfpatch_range), false, 0 },
+	{ "UNPIN", WFPATCH_IOC_UNPIN, LIKE_VERSION_1(wfpatch_range), false, ENOENT },
+	{ "VIEW_CREATE", WFPATCH_IOC_VIEW_CREATE, LIKE_VERSION_1(wfpatch_view_create), true, 0 },
+	{ "VIEW_DELETE", WFPATCH_IOC_VIEW_DELETE, LIKE_VERSION_1(wfpatch_view_delete), false, 0 },
+	{ "VIEW_MIGRATE", WFPATCH_IOC_VIEW_MIGRATE, LIKE_VERSION_1(wfpatch_view_migrate), true, 0 },
+	{ "VIEW_CURRENT", WFPATCH_IOC_VIEW_CURRENT, LIKE_VERSION_1(wfpatch_view_current), true, 0 },
+	{ "VIEW_WRITE", WFPATCH_IOC_VIEW_WRITE, LIKE_VERSION_1(wfpatch_view_io), false, 0 },
+	{ "VIEW_READ", WFPATCH_IOC_VIEW_READ, LIKE_VERSION_1(wfpatch_view_io), false, 0 },
+	/* The calling thread is in the base. */
+	{ "VIEW_COMMIT", WFPATCH_IOC_VIEW_COMMIT, LIKE_VERSION_1(wfpatch_view_commit), false,
+	  EBUSY },
+	{ "TRANSITION", WFPATCH_IOC_TRANSITION, LIKE_VERSION_1(wfpatch_transition), false, 0 },
+	/* With a descriptor that is not open. */
+	{ "MAP", WFPATCH_IOC_MAP, offsetof(struct wfpatch_map, distance),
+	  sizeof(struct wfpatch_map), false, EBADF },
+	{ "LIST_VIEWS", WFPATCH_IOC_LIST_VIEWS, LIKE_VERSION_1(wfpatch_list), true, 0 },
+	{ "LIST_THREADS", WFPATCH_IOC_LIST_THREADS, LIKE_VERSION_1(wfpatch_list), true, 0 },
+	/* Of what is not mapped. */
+	{ "UNMAP", WFPATCH_IOC_UNMAP, LIKE_VERSION_1(wfpatch_unmap), false, 0 },
+	{ "LIST_BLOCKED", WFPATCH_IOC_LIST_BLOCKED, LIKE_VERSION_1(wfpatch_list), true, 0 },
 };
 
 #define NR_OPERATIONS	(sizeof(operations) / sizeof(operations[0]))
@@ -200,6 +213,16 @@ static void fill(const struct operation *op, union any *arg)
 	case WFPATCH_IOC_UNPIN:
 		arg->range.addr = (uintptr_t)page_of(data, 2);
 		arg->range.len = PAGE;
+		break;
+	case WFPATCH_IOC_MAP:
+		arg->map.fd = -1;
+		arg->map.prot = PROT_READ;
+		arg->map.addr = 16 * PAGE;
+		arg->map.len = PAGE;
+		break;
+	case WFPATCH_IOC_UNMAP:
+		arg->unmap.addr = 16 * PAGE;
+		arg->unmap.len = PAGE;
 		break;
 	case WFPATCH_IOC_VIEW_CREATE:
 		arg->create.parent = view;
@@ -319,10 +342,30 @@ TEST(a_size_too_small_gives_EINVAL)
 	prepare();
 	for (i = 0; i < NR_OPERATIONS; i++) {
 		fill(&operations[i], &arg);
-		for (arg.size = 0; arg.size < operations[i].size; arg.size++)
+		for (arg.size = 0; arg.size < operations[i].oldest; arg.size++)
 			check_error(&operations[i], &arg, EINVAL, "with too small a size");
 		check_unchanged(operations[i].name);
 	}
+}
+
+TEST(a_struct_of_version_1_is_served)
+{
+	struct wfpatch_info info;
+
+	memset(&info, 0, sizeof(info));
+	info.size = offsetof(struct wfpatch_info, max_spans);
+	info.caller_version = 1;
+	/* What the caller does not know is not looked at, and left alone. */
+	memset(&info.max_spans, 0xee, sizeof(info) - info.size);
+	CHECK_OK(request(device, WFPATCH_IOC_INFO, &info));
+	CHECK_EQ(info.api_version, WFPATCH_API_VERSION);
+	CHECK(info.max_list > 0);
+	CHECK_EQ(info.max_spans, 0xeeeeeeee);
+	info = (struct wfpatch_info){ .size = sizeof(info), .caller_version = 2 };
+	CHECK_OK(request(device, WFPATCH_IOC_INFO, &info));
+	CHECK_EQ(info.max_spans, 4096);
+	CHECK_EQ(info.max_stack, 256UL << 20);
+	CHECK_EQ(info.features, 15);
 }
 
 TEST(an_unknown_tail_that_is_not_zero_gives_E2BIG)
@@ -396,11 +439,12 @@ TEST(unknown_flags_give_EINVAL)
 	prepare();
 	for (i = 0; i < NR_OPERATIONS; i++) {
 		for (bit = 0; bit < 32; bit++) {
-			bool known = operations[i].cmd == WFPATCH_IOC_TRANSITION && bit == 0;
+			/* WFPATCH_MAP_NEAR; and WFPATCH_TRANSITION_AUTO, which wants spans. */
+			bool known = operations[i].cmd == WFPATCH_IOC_MAP && bit == 0;
 
 			fill(&operations[i], &arg);
 			arg.flags = 1U << bit;
-			check_error(&operations[i], &arg, known ? EOPNOTSUPP : EINVAL,
+			check_error(&operations[i], &arg, known ? EBADF : EINVAL,
 				    "with an unknown flag");
 		}
 		check_unchanged(operations[i].name);
@@ -412,8 +456,15 @@ TEST(reserved_fields_that_are_not_zero_give_EINVAL)
 	struct wfpatch_view_delete delete = { .size = sizeof(delete), .reserved = 1 };
 	struct wfpatch_view_current current = { .size = sizeof(current), .reserved = 1 };
 	struct wfpatch_transition transition = { .size = sizeof(transition), .nr_ranges = 1 };
+	struct wfpatch_view_commit commit = { .size = sizeof(commit), .reserved = 1 };
+	struct wfpatch_attach attach = { .size = sizeof(attach), .reserved = 1 };
+	struct wfpatch_info info = { .size = sizeof(info), .reserved = 1 };
 
 	prepare();
+	commit.view = view;
+	EXPECT(request(device, WFPATCH_IOC_VIEW_COMMIT, &commit), EINVAL);
+	EXPECT(request(device, WFPATCH_IOC_ATTACH, &attach), EINVAL);
+	EXPECT(request(device, WFPATCH_IOC_INFO, &info), EINVAL);
 	delete.view = view;
 	EXPECT(request(device, WFPATCH_IOC_VIEW_DELETE, &delete), EINVAL);
 	EXPECT(request(device, WFPATCH_IOC_VIEW_CURRENT, &current), EINVAL);
@@ -423,30 +474,13 @@ TEST(reserved_fields_that_are_not_zero_give_EINVAL)
 	EXPECT(request(device, WFPATCH_IOC_TRANSITION, &transition), EINVAL);
 }
 
-TEST(requests_for_later_answer_EOPNOTSUPP)
-{
-	union any arg;
-	size_t i;
-	int seen = 0;
-
-	prepare();
-	for (i = 0; i < NR_OPERATIONS; i++) {
-		if (operations[i].always != EOPNOTSUPP)
-			continue;
-		fill(&operations[i], &arg);
-		check_request(&operations[i], &arg, EOPNOTSUPP, "without fault");
-		seen++;
-	}
-	CHECK_EQ(seen, 3);
-}
-
 TEST(no_such_request_gives_ENOTTY)
 {
 	union any arg = { .size = sizeof(struct wfpatch_info) };
 	int nr;
 
 	prepare();
-	for (nr = 15; nr < 256; nr++)
+	for (nr = 17; nr < 256; nr++)
 		CHECK_ERROR(request(device, _IOC(_IOC_READ | _IOC_WRITE, WFPATCH_IOC_MAGIC, nr, 40),
 				    &arg), ENOTTY);
 	EXPECT(request(device, _IOWR(0x12, 0, struct wfpatch_info), &arg), ENOTTY);
@@ -568,9 +602,13 @@ static void force(char *at, const void *bytes, size_t size)
 static int error_of_bytes(const struct operation *op, const char *bytes)
 {
 	const union any *arg = (const void *)bytes;
-	uint32_t known = op->cmd == WFPATCH_IOC_TRANSITION ? WFPATCH_TRANSITION_AUTO : 0, i;
+	uint32_t known = 0, i;
 
-	if (arg->size < op->size)
+	if (op->cmd == WFPATCH_IOC_TRANSITION)
+		known = WFPATCH_TRANSITION_AUTO;
+	if (op->cmd == WFPATCH_IOC_MAP)
+		known = WFPATCH_MAP_NEAR;
+	if (arg->size < op->oldest)
 		return EINVAL;
 	if (arg->size > PAGE)
 		return E2BIG;

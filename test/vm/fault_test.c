@@ -13,8 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "auto.h"
 #include "guest.h"
-#include "view.h"
+#include "target.h"
 
 #define MOST	3000	/* allocations that one request makes at most */
 
@@ -256,4 +257,134 @@ TEST(a_store_that_needs_a_copy_is_not_lost)
 	with_failures(store_one, share_again);
 	enter(0);
 	CHECK_EQ(LOAD(*page_of(data, 1)), 1000);
+}
+
+/* --- another process ------------------------------------------------------------------------- */
+
+static struct target other;
+static int attached, image;
+static void *place;
+
+static long attach_one(void)
+{
+	long result;
+
+	attached = open(DEVICE_PATH, O_RDWR | O_CLOEXEC);
+	if (attached < 0)
+		return -errno;
+	result = try_attach_with(attached, other.pidfd);
+	if (result)
+		close(attached);
+	return result;
+}
+
+static void detach_one(void)
+{
+	uint32_t id;
+
+	CHECK_OK(try_create(attached, 0, &id));
+	CHECK_EQ(close(attached), 0);
+}
+
+TEST(a_handle_is_attached_or_not)
+{
+	prepare();
+	target_start(&other, NULL, NULL);
+	CHECK(with_failures(attach_one, detach_one) > 0);
+	target_kill(&other);
+}
+
+static long map_one(void)
+{
+	void *addr = place;
+
+	return try_map(attached, image, PROT_READ | PROT_EXEC, &addr, PAGE, 0);
+}
+
+static void unmap_one(void)
+{
+	CHECK_EQ(target_ask(&other, TARGET_LOAD, place), 0);
+	CHECK_OK(try_unmap(attached, place, PAGE));
+}
+
+static long unmap_again(void)
+{
+	return try_unmap(attached, place, PAGE);
+}
+
+static void map_again(void)
+{
+	CHECK_OK(map_one());
+}
+
+TEST(an_image_is_mapped_and_unmapped_or_not)
+{
+	prepare();
+	place = map_pages(1, PROT_NONE);
+	CHECK_LIBC(munmap(place, PAGE));
+	image = CHECK_LIBC(memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	CHECK_LIBC(ftruncate(image, PAGE));
+	CHECK_LIBC(fcntl(image, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK));
+	target_start(&other, NULL, NULL);
+	CHECK_OK(attach_one());
+	/* Had a failure left it mapped, the next attempt would give EEXIST. */
+	CHECK(with_failures(map_one, unmap_one) > 0);
+	CHECK_OK(map_one());
+	CHECK(with_failures(unmap_again, map_again) > 0);
+	target_kill(&other);
+}
+
+static uint32_t replaced;
+
+static long transit(void)
+{
+	return try_auto_here(device, replaced);
+}
+
+static void transit_back(void)
+{
+	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, replaced);
+	CHECK_EQ(old_code(NULL, NULL), 2);
+	CHECK_OK(try_auto(device, 0));
+	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, 0);
+	CHECK_EQ(old_code(NULL, NULL), 1);
+}
+
+TEST(a_transition_is_begun_or_not)
+{
+	prepare();
+	replaced = auto_view();
+	CHECK(with_failures(transit, transit_back) > 0);
+	CHECK_EQ(old_code(NULL, NULL), 1);
+}
+
+static long commit_one(void)
+{
+	return try_commit(device, made);
+}
+
+/* The next one to be committed. */
+static void begin_again(void)
+{
+	made = new_view(0);
+	patch_code(made, code, 3);
+	put_long(made, page_of(data, 2), 55);
+	enter(made);
+}
+
+static void see_it_committed(void)
+{
+	CHECK_EQ(next_event(device, WFPATCH_EVENT_COMMITTED).view, made);
+	CHECK_EQ(current_view(), 0);
+	CHECK_EQ(code(), 3);
+	CHECK_EQ(LOAD(*page_of(data, 2)), 55);
+	begin_again();
+}
+
+TEST(a_view_is_committed_or_not)
+{
+	prepare();
+	begin_again();
+	CHECK(with_failures(commit_one, see_it_committed) > 0);
+	enter(0);
 }

@@ -35,8 +35,8 @@ static int open_device(void)
 		}										\
 	} while (0)
 
-/* Those that the interface keeps for later. */
-static long try_later(int fd, unsigned long cmd)
+/* Those whose argument does not matter here. */
+static long try_any(int fd, unsigned long cmd)
 {
 	uint32_t arg[16] = { _IOC_SIZE(cmd) };
 
@@ -78,7 +78,7 @@ static const char *find_usable(int fd, int error)
 	unsigned int nr;
 
 	WANT(try_info(fd, &info));
-	WANT(try_later(fd, WFPATCH_IOC_ATTACH));
+	WANT(try_any(fd, WFPATCH_IOC_ATTACH));
 	WANT(try_range(fd, WFPATCH_IOC_PIN, data, PAGE));
 	WANT(try_range(fd, WFPATCH_IOC_UNPIN, data, PAGE));
 	WANT(try_create(fd, 0, &id));
@@ -88,12 +88,14 @@ static const char *find_usable(int fd, int error)
 	WANT(try_current(fd, &id));
 	WANT(try_write(fd, 1, data, data, 8));
 	WANT(try_read(fd, 1, data, data, 8));
-	WANT(try_later(fd, WFPATCH_IOC_VIEW_COMMIT));
+	WANT(try_any(fd, WFPATCH_IOC_VIEW_COMMIT));
 	WANT(try_transition(fd, 1));
-	WANT(try_later(fd, WFPATCH_IOC_MAP));
+	WANT(try_any(fd, WFPATCH_IOC_MAP));
 	WANT(try_list_views(fd, NULL, 0, NULL));
 	WANT(try_list_threads(fd, NULL, 0, NULL));
-	for (nr = 0; nr <= _IOC_NR(WFPATCH_IOC_LIST_THREADS); nr++)
+	WANT(try_any(fd, WFPATCH_IOC_UNMAP));
+	WANT(try_any(fd, WFPATCH_IOC_LIST_BLOCKED));
+	for (nr = 0; nr <= _IOC_NR(WFPATCH_IOC_LIST_BLOCKED); nr++)
 		WANT(request(fd, _IOWR(WFPATCH_IOC_MAGIC, nr, struct wfpatch_info), NULL));
 	WANT(try_event(fd));
 	WANT(try_status_page(fd));

@@ -2,13 +2,15 @@
 /* libwfpatch against the real module: a program patches itself while its threads run. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../userlib/include/wfpatch.h"
-#include "view.h"
+#include "target.h"
 
 #define NR	4
 
@@ -293,4 +295,45 @@ TEST(points_in_a_forked_child_do_no_harm)
 	CHECK_OK(wfpatch_switch(handle, 0, NULL));
 	CHECK_EQ(call_old(0), OLD);
 	wfpatch_close(handle);
+}
+
+TEST(another_process_is_patched_with_an_image_of_its_own)
+{
+	WFPATCH_OPTS(wfpatch_open_opts, opts, .flags = WFPATCH_OPEN_NO_QUIESCE);
+	WFPATCH_OPTS(wfpatch_map_opts, near, .distance = 1 << 30, .flags = WFPATCH_MAP_NEAR);
+	int image = CHECK_LIBC(memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	struct wfpatch_blocked_info blocked;
+	unsigned char jump[5] = { 0xe9 };
+	code_fn code = make_code(1);
+	void *place = (void *)code;
+	unsigned int view, total;
+	struct wfpatch *handle;
+	struct target t;
+	int32_t distance;
+
+	CHECK_EQ(write(image, "\xb8\x07\0\0\0\xc3", 6), 6);
+	CHECK_LIBC(fcntl(image, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK));
+	target_start(&t, NULL, NULL);
+	CHECK_OK(wfpatch_open(&handle, &opts));
+	CHECK_OK(wfpatch_attach(handle, t.pidfd));
+	CHECK_OK(wfpatch_map(handle, image, &place, PAGE, PROT_READ | PROT_EXEC, 0, &near));
+	CHECK(place != (void *)code);
+	distance = (int32_t)((char *)place - ((char *)(void *)code + 5));
+	memcpy(jump + 1, &distance, sizeof(distance));
+	CHECK_OK(wfpatch_begin(handle, &view));
+	CHECK_OK(wfpatch_view_write(handle, view, (void *)code, jump, sizeof(jump)));
+	CHECK_OK(wfpatch_transition(handle, view, 0, NULL, 0));
+	CHECK_OK(wfpatch_list_blocked(handle, &blocked, 1, &total));
+	CHECK_EQ(wfpatch_status(handle)->target, view);
+	CHECK_EQ(target_ask(&t, TARGET_CALL, (void *)code), 1);
+	CHECK_OK(target_ask(&t, TARGET_ENTER, (void *)(uintptr_t)view));
+	/* This thread is not one of those that are waited for. */
+	CHECK_OK(wfpatch_wait(handle, view, NULL));
+	CHECK_EQ(target_ask(&t, TARGET_CALL, (void *)code), 7);
+	CHECK_EQ(code(), 1);
+	CHECK_OK(target_ask(&t, TARGET_ENTER, NULL));
+	CHECK_OK(wfpatch_unmap(handle, place, PAGE));
+	CHECK_EQ(target_ask(&t, TARGET_CALL, place), -SIGSEGV);
+	wfpatch_close(handle);
+	target_kill(&t);
 }

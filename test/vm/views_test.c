@@ -18,7 +18,8 @@ TEST(info_tells_version_limits_and_number_of_views)
 	CHECK_OK(try_info(device, &info));
 	CHECK_EQ(info.size, sizeof(info));
 	CHECK_EQ(info.api_version, WFPATCH_API_VERSION);
-	CHECK_EQ(info.features, 0);
+	CHECK_EQ(info.features, WFPATCH_FEATURE_ATTACH | WFPATCH_FEATURE_AUTO |
+				WFPATCH_FEATURE_MAP | WFPATCH_FEATURE_COMMIT);
 	CHECK(info.max_views >= 64);
 	CHECK(info.max_segs >= 64);
 	CHECK(info.max_ranges >= 64);
