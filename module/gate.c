@@ -193,6 +193,7 @@ static bool wf_gate_self_move(struct wf_thread *thread, struct wf_verdict *verdi
 	bool done, trapped;
 
 	raw_spin_lock_irqsave(&p->lock, flags);
+	trapped = verdict->at_entry && thread->view && thread->view->turnstile;
 	wf_gate_probes(thread, verdict);
 	done = wf_gate_move(thread, verdict, &move);
 	if (verdict->trapped && !verdict->odd)
@@ -202,7 +203,6 @@ static bool wf_gate_self_move(struct wf_thread *thread, struct wf_verdict *verdi
 	if (thread->view != verdict->view)
 		wf_thread_load(p, thread->view);
 	local_irq_restore(flags);
-	trapped = verdict->at_entry && verdict->view && verdict->view->turnstile;
 	if (trapped)
 		trace_wfpatch_trap(p->mm, p->tgid, task_pid_nr(current),
 				   task_pt_regs(current)->ip, verdict->quiescent);
@@ -371,12 +371,17 @@ static void wf_gate_asleep(struct wf_thread *thread, struct wf_plan *plan)
 	/* Read after the gate was seen queued. Pairs with the end of a switch from the task. */
 	if (smp_load_acquire(&thread->task->on_cpu) || wf_gate_forks(thread->task))
 		goto out;
+	/* It may run in the kernel and leave its view there: by VIEW_MIGRATE, or because it ends. */
 	raw_spin_lock_irqsave(&p->lock, flags);
 	verdict.view = thread->view;
+	if (verdict.view)
+		wf_view_hold(verdict.view);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	wf_gate_look(thread, &verdict);
 	wf_task_call(thread->task, wf_gate_flip, &flip);
 	wf_gate_tell(thread, &flip.move, WF_TRACE_ASLEEP);
+	if (verdict.view)
+		wf_view_let(verdict.view);
 out:
 	mutex_unlock(&thread->gate_mutex);
 }
@@ -428,7 +433,7 @@ static void wf_gates_tell(struct wf_process *p, struct wf_plan *plan, struct wf_
 	if (look.seq != plan->seq || look.reason == WFPATCH_BLOCKED_UNSEEN)
 		return;
 	plan->told = true;
-	event.tid = task_pid_nr_ns(thread->task, task_active_pid_ns(thread->task));
+	event.tid = wf_thread_tid(thread->task);
 	event.addr = look.reason == WFPATCH_BLOCKED_STACK ? look.word : look.ip;
 	wf_event_send(p, &event);
 }

@@ -272,6 +272,17 @@ void wf_thread_attach(struct wf_thread *thread, struct task_struct *task, struct
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 }
 
+/* As its own gettid() says; 0 if it has ended. */
+pid_t wf_thread_tid(struct task_struct *task)
+{
+	pid_t tid;
+
+	rcu_read_lock();
+	tid = task_pid_nr_ns(task, task_active_pid_ns(task));
+	rcu_read_unlock();
+	return tid;
+}
+
 /* Tell of a thread that changed its view. To a turnstile and back is nobody's business. */
 void wf_thread_tell(struct wf_process *p, struct task_struct *task, const struct wf_move *move)
 {
@@ -279,7 +290,7 @@ void wf_thread_tell(struct wf_process *p, struct task_struct *task, const struct
 		.type = WFPATCH_EVENT_MIGRATED,
 		.view = move->to_id,
 		.previous = move->from_id,
-		.tid = task_pid_nr_ns(task, task_active_pid_ns(task)),
+		.tid = wf_thread_tid(task),
 	};
 
 	if (move->from_id != move->to_id) {

@@ -50,6 +50,7 @@ struct wf_thread *wf_thread_of(struct task_struct *task);
 struct wf_thread *wf_thread_hold(void);
 void wf_thread_let(struct wf_thread *thread);
 u32 wf_thread_view(struct task_struct *task);
+pid_t wf_thread_tid(struct task_struct *task);
 bool wf_thread_at(struct task_struct *task, u32 view);
 struct wf_thread *wf_thread_find(struct task_struct *task);
 struct wf_thread *wf_thread_get(struct task_struct *task);

@@ -180,11 +180,7 @@ void wf_turnstile_end(struct wf_view *view)
 	p = view->process;
 	raw_spin_lock_irqsave(&p->lock, flags);
 	view->deleted = true;
-	retire = !view->nr_threads && !view->retired;
-	if (retire) {
-		view->retired = true;
-		atomic_inc(&p->nr_dying);
-	}
+	retire = wf_view_ends(view);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	if (retire)
 		wf_view_retire(view);

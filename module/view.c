@@ -135,14 +135,41 @@ void wf_view_enter(struct wf_view *view)
 	view->nr_threads++;
 }
 
-bool wf_view_leave(struct wf_view *view)
+/* Shall a view that nobody uses any more be retired? Then the caller must. View lock held. */
+bool wf_view_ends(struct wf_view *view)
 {
 	lockdep_assert_held(&view->process->lock);
-	if (--view->nr_threads || !view->deleted || view->retired)
+	if (view->nr_threads || view->nr_looks || !view->deleted || view->retired)
 		return false;
 	view->retired = true;
 	atomic_inc(&view->process->nr_dying);
 	return true;
+}
+
+bool wf_view_leave(struct wf_view *view)
+{
+	view->nr_threads--;
+	return wf_view_ends(view);
+}
+
+void wf_view_hold(struct wf_view *view)
+{
+	lockdep_assert_held(&view->process->lock);
+	view->nr_looks++;
+}
+
+void wf_view_let(struct wf_view *view)
+{
+	struct wf_process *p = view->process;
+	unsigned long flags;
+	bool retire;
+
+	raw_spin_lock_irqsave(&p->lock, flags);
+	view->nr_looks--;
+	retire = wf_view_ends(view);
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	if (retire)
+		wf_view_retire(view);
 }
 
 static struct wf_view *wf_view_alloc(struct wf_process *p, u32 parent)
@@ -300,11 +327,7 @@ void wf_view_unpublish(struct wf_view *view)
 		p->target = WFPATCH_BASE_VIEW;
 		WRITE_ONCE(p->status->target, WFPATCH_BASE_VIEW);
 	}
-	retire = !view->nr_threads && !view->retired;
-	if (retire) {
-		view->retired = true;
-		atomic_inc(&p->nr_dying);
-	}
+	retire = wf_view_ends(view);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	wf_count(p, deleted);
 	trace_wfpatch_delete(p->mm, view->id, view->nr_threads);

@@ -18,6 +18,7 @@ struct wf_view {
 	unsigned long nr_overlays;	/* process->lock */
 	unsigned int nr_tables;		/* process->mutex */
 	unsigned int nr_threads;	/* process->lock */
+	unsigned int nr_looks;		/* process->lock: who looks at threads in it */
 	u32 id;
 	u32 parent;
 	bool published;			/* process->mutex: its id was given out */
@@ -57,5 +58,10 @@ struct wf_view *wf_view_find(struct wf_process *p, u32 id);
 void wf_view_enter(struct wf_view *view);
 bool wf_view_leave(struct wf_view *view);
 void wf_view_retire(struct wf_view *view);
+
+/* Keep a view that a thread is in, though the thread may leave it; the second without the lock. */
+void wf_view_hold(struct wf_view *view);
+void wf_view_let(struct wf_view *view);
+bool wf_view_ends(struct wf_view *view);
 
 #endif
