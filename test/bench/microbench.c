@@ -213,7 +213,7 @@ static const struct {
 	{ "in-view", case_in_view, "faults and mappings of a thread in a view and in the base" },
 	{ "memory", case_memory, "memory of a view, in the memory cgroup given by BENCH_CGROUP" },
 	{ "keeper", case_keeper, "have views and sleep until killed" },
-	{ "patched", case_patched, "what is left in a program that BENCH_PATCH, a command, patches" },
+	{ "patched", case_patched, "what is left in a program that BENCH_PATCH patches" },
 };
 
 /* On one processor a pipe between two processes makes them take turns. */
