@@ -239,7 +239,11 @@ WFPATCH_API int wfpatch_view_readv(struct wfpatch *handle, unsigned int view,
  * @handle: the handle
  * @view: the view
  *
- * Errors: EOPNOTSUPP, as long as wfpatch_info() does not show WFPATCH_FEATURE_COMMIT.
+ * What the view has in place of the base's content becomes the base's, and all threads return there,
+ * running the same code meanwhile; WFPATCH_EVENT_COMMITTED tells that the last one has. On any error
+ * nothing is changed.
+ * Errors: ENOENT no view @view; EINVAL @view is the base; EBUSY a thread is in another view, or a
+ * transition has not ended; ENOMEM; EFAULT a page of the base cannot be written to.
  */
 WFPATCH_API int wfpatch_view_commit(struct wfpatch *handle, unsigned int view);
 
@@ -443,8 +447,12 @@ struct wfpatch_wait_opts {
  * @spans: array of the code that is replaced; NULL without WFPATCH_TRANSITION_AUTO
  * @nr_spans: its length
  *
- * Errors: ENOENT no view @view; EOPNOTSUPP WFPATCH_TRANSITION_AUTO, as long as wfpatch_info() does
- * not show WFPATCH_FEATURE_AUTO; EINVAL spans without it.
+ * With WFPATCH_TRANSITION_AUTO the kernel moves each thread as soon as it is in none of the spans; see
+ * <wfpatch/uapi.h> for what spans must name, and what closing the handle does then.
+ * Errors: ENOENT no view @view; EINVAL spans without WFPATCH_TRANSITION_AUTO, none with it, or wrong
+ * ones; E2BIG more than wfpatch_info.max_spans; EBUSY an automatic transition, or the return of threads
+ * to the base, has not ended; with WFPATCH_TRANSITION_AUTO also EOPNOTSUPP a 32-bit process, EFAULT an
+ * entry is not mapped, ENOMEM, ENOSPC, EIO as for wfpatch_view_create().
  */
 WFPATCH_API int wfpatch_transition(struct wfpatch *handle, unsigned int view, unsigned int flags,
 				   const struct wfpatch_span *spans, unsigned int nr_spans);
@@ -547,7 +555,8 @@ struct wfpatch_redirect_opts {
  * the functions is not mapped; ENOEXEC one is not in executable memory; EACCES @old_function is in a
  * shared mapping; ENODATA its size is not known; ERANGE it is too short for the jump; EEXIST it
  * jumps elsewhere in @view, or was changed by other means; EOPNOTSUPP, ENOMEM, ENOSPC as for
- * wfpatch_view_write(); EOPNOTSUPP also the handle is attached to another process; those of open(2) if /proc/self/maps cannot be read. On any error nothing is
+ * wfpatch_view_write(); EOPNOTSUPP also the handle is attached to another process; those of open(2)
+ * if /proc/self/maps cannot be read. On any error nothing is
  * changed.
  */
 WFPATCH_API int wfpatch_redirect(struct wfpatch *handle, unsigned int view, void *old_function,
