@@ -209,6 +209,9 @@ int __wrap_poll(struct pollfd *fds, nfds_t nr, int timeout)
 {
 	struct timespec nap = { timeout / 1000, timeout % 1000 * 1000000L };
 
+	/* A pause, in which threads go on. */
+	if (!nr && fake.on_poll)
+		fake.on_poll();
 	if (nr != 1 || !model_is_handle(fds->fd))
 		return __real_poll(fds, nr, timeout);
 	fds->revents = 0;
