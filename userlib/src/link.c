@@ -541,6 +541,9 @@ int wf_link(pid_t pid, struct wfpatch_patch *patch, const char *debug, unsigned 
 		ret = make(&link, again);
 	if (!ret)
 		ret = make_image(&link, image);
+	/* Memory that cannot be read any more is gone, or all of it is. */
+	if (ret == -EFAULT && wf_process_is_gone(&link.process))
+		ret = -ESRCH;
 	close_link(&link);
 	if (ret == -ENOMEM)
 		wf_error_set(&link.error, ENOMEM, "no memory to link patch %s", patch->info.name);
