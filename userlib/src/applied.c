@@ -64,6 +64,20 @@ pid_t wf_reader(pid_t pid)
 	return tid ? tid : pid;
 }
 
+bool wf_process_is_gone(pid_t pid)
+{
+	char name[32];
+	bool gone;
+	FILE *file;
+
+	snprintf(name, sizeof(name), "/proc/%d/maps", pid);
+	file = fopen(name, "re");
+	gone = !file || fgetc(file) == EOF;
+	if (file)
+		fclose(file);
+	return gone;
+}
+
 /* --- the header ------------------------------------------------------------------------------- */
 
 /* A copy of an image's header, and whether all that was asked of it was inside. */

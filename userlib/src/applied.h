@@ -45,6 +45,9 @@ struct wf_applied_list {
  */
 pid_t wf_reader(pid_t pid);
 
+/* Has it ended, or as good as that? @pid is one of wf_reader(). */
+bool wf_process_is_gone(pid_t pid);
+
 /* @pid is one of wf_reader(). */
 int wf_applied_read(pid_t pid, struct wf_applied_list *list, char *err, size_t err_size);
 void wf_applied_drop(struct wf_applied_list *list);

@@ -363,6 +363,5 @@ int wfpatch_apply(pid_t pid, struct wfpatch_patch *patch, const struct wfpatch_a
 	if (!err)
 		err = apply(&job, patch, &list);
 	wf_applied_drop(&list);
-	wf_job_end(&job);
-	return err;
+	return wf_job_end(&job, err);
 }

@@ -2,6 +2,7 @@
 /* Beginning and ending a piece of work on another process, and the line that is told about errors. */
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,16 +129,26 @@ int wf_job_start(struct wf_job *job, pid_t pid, const struct wfpatch_apply_opts 
 	if (job->o.flags & WFPATCH_APPLY_DRY_RUN)
 		return 0;
 	err = open_handle(job);
-	if (err)
-		wf_job_end(job);
-	return err;
+	return err ? wf_job_end(job, err) : 0;
 }
 
-void wf_job_end(struct wf_job *job)
+/* A process that is killed loses its memory piece by piece, which may look like anything. */
+static bool has_ended(const struct wf_job *job)
 {
+	struct pollfd pollfd = { .fd = job->pidfd, .events = POLLIN };
+
+	return poll(&pollfd, 1, 0) == 1 || wf_process_is_gone(wf_reader(job->pid));
+}
+
+int wf_job_end(struct wf_job *job, int err)
+{
+	if (err && err != -ESRCH && job->pidfd >= 0 && has_ended(job))
+		err = wf_job_fail(job, -ESRCH, "process %d has ended, or called exec, meanwhile",
+				  job->pid);
 	wfpatch_close(job->handle);
 	job->handle = NULL;
 	if (job->pidfd >= 0)
 		close(job->pidfd);
 	job->pidfd = -1;
+	return err;
 }

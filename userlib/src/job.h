@@ -36,7 +36,8 @@ struct wf_job {
 };
 
 int wf_job_start(struct wf_job *job, pid_t pid, const struct wfpatch_apply_opts *opts);
-void wf_job_end(struct wf_job *job);
+/* Ends it; @err is what came out, and is returned, or -ESRCH if the process has ended meanwhile. */
+int wf_job_end(struct wf_job *job, int err);
 
 /* A signal is for on_progress to hear of, and no reason to fail in the middle. */
 #define WF_RETRY(call)						\

@@ -542,7 +542,7 @@ int wf_link(pid_t pid, struct wfpatch_patch *patch, const char *debug, unsigned 
 	if (!ret)
 		ret = make_image(&link, image);
 	/* Memory that cannot be read any more is gone, or all of it is. */
-	if (ret == -EFAULT && wf_process_is_gone(&link.process))
+	if (ret == -EFAULT && wf_process_is_gone(link.process.pid))
 		ret = -ESRCH;
 	close_link(&link);
 	if (ret == -ENOMEM)

@@ -85,20 +85,6 @@ static int parse_mapping(struct wf_mapping *mapping, char *line)
 	return mapping->path ? 0 : -ENOMEM;
 }
 
-bool wf_process_is_gone(const struct wf_process *process)
-{
-	char name[32];
-	bool gone;
-	FILE *file;
-
-	snprintf(name, sizeof(name), "/proc/%d/maps", process->pid);
-	file = fopen(name, "re");
-	gone = !file || fgetc(file) == EOF;
-	if (file)
-		fclose(file);
-	return gone;
-}
-
 static int read_mappings(struct wf_process *process)
 {
 	struct wf_mapping *bigger;

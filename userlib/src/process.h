@@ -81,8 +81,6 @@ struct wf_process {
 };
 
 int wf_process_open(struct wf_process *process, pid_t pid, struct wf_error *error);
-/* Has it ended since it was opened? For who could not read its memory. */
-bool wf_process_is_gone(const struct wf_process *process);
 void wf_process_close(struct wf_process *process);
 
 /* Read all of @len bytes. -EFAULT if they are not there, -ESRCH if the process is not. */

@@ -155,6 +155,5 @@ int wfpatch_revert(pid_t pid, const char *id, const struct wfpatch_apply_opts *o
 		err = revert(&job, &list, patch);
 end:
 	wf_applied_drop(&list);
-	wf_job_end(&job);
-	return err;
+	return wf_job_end(&job, err);
 }
