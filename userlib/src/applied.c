@@ -72,7 +72,8 @@ bool wf_process_is_gone(pid_t pid)
 
 	snprintf(name, sizeof(name), "/proc/%d/maps", pid);
 	file = fopen(name, "re");
-	gone = !file || fgetc(file) == EOF;
+	/* Who may not read it does not know. */
+	gone = file ? fgetc(file) == EOF && !ferror(file) : errno == ENOENT || errno == ESRCH;
 	if (file)
 		fclose(file);
 	return gone;
