@@ -14,7 +14,10 @@
  * can register notifiers of its own (KVM).
  *
  * A thread that runs user code comes to its gate soon, since queueing it kicks the processor, and looks
- * at itself. One that is not quiescent is moved to the turnstile (turnstile.c) or left alone, and
+ * at itself. Only wf_gate_flip() and what it calls run in raw atomic context, under the scheduler's locks
+ * and the view lock; and wf_gate_request(), which a trap calls too. All else here may sleep.
+ *
+ * One that is not quiescent is moved to the turnstile (turnstile.c) or left alone, and
  * gated again by a later pass.
  */
 #include <linux/mm.h>

@@ -10,6 +10,8 @@
  * and returns. So it is the outermost call of the next round that finds it clean. That costs two
  * exceptions a call, so there is a limit for each stay in the turnstile; it doubles with every stay.
  *
+ * Raw atomic: wf_trap(), wf_step_begin(), wf_step_cancel(), wf_step_end(). Making a turnstile sleeps.
+ *
  * A turnstile is nobody's to ask for, list or delete. It is freed when its plan has ended and its last
  * thread has left it.
  */
