@@ -9,7 +9,7 @@ _wfpatch_applied() {
 
 _wfpatch() {
 	local cur prev word command='' options='' commands
-	commands='apply revert check status list info pack trace help'
+	commands='apply revert check status list info pack diff build trace help'
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()
@@ -25,12 +25,17 @@ _wfpatch() {
 		mapfile -t COMPREPLY < <(cd /proc && compgen -G '[0-9]*' | grep "^$cur")
 		return
 		;;
-	-d|--debug|--target|-o|--output)
+	-d|--debug|--target|-o|--output|--old|--new)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
 	-t|--timeout|--replace|--name|--version|--description|--author|--cve)
+		return
+		;;
+	--allow)
+		mapfile -t COMPREPLY < <(compgen -W \
+			'compiler constructor data layout quiescence signature version' -- "$cur")
 		return
 		;;
 	--replaces)
@@ -51,6 +56,11 @@ _wfpatch() {
 		options='--target --replace --output --debug --name --version --description --author'
 		options+=' --cve --replaces --leave-variants --quiet --json --help'
 		;;
+	diff) options='--old --new --keep-line-changes --allow --json --help' ;;
+	build)
+		options='--old --new --target --output --debug --keep-line-changes --allow --name'
+		options+=' --version --description --author --cve --replaces --quiet --json --help'
+		;;
 	trace)
 		for word in $(wfpatch trace --help 2>/dev/null | grep -o -e '--[a-z][a-z-]*'); do
 			options+=" $word"
@@ -66,7 +76,7 @@ _wfpatch() {
 	*)
 		case $command in
 		help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur") ;;
-		apply|check|info|pack)
+		apply|check|info|pack|diff|build)
 			compopt -o filenames
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			;;

@@ -26,6 +26,12 @@ static const struct command commands[] = {
 	{ "pack", "OBJECT --target FILE --replace OLD[=NEW]... --output FILE [OPTION...]",
 	  "Make a patch file from a relocatable object with the new functions.", "TRodNVDACSLqj", 1,
 	  1, cmd_pack },
+	{ "diff", "--old OBJECT... --new OBJECT... [OPTION...]",
+	  "Say what a patch from the old to the new objects would contain, and why.", "OWKXj", 0, 0,
+	  cmd_diff },
+	{ "build", "--old OBJECT... --new OBJECT... --target FILE --output FILE [OPTION...]",
+	  "Make a patch file from the objects of a program before and after a change.",
+	  "OWTodKXNVDACSqj", 0, 0, cmd_build },
 	{ "trace", "[OPTION...]", "Show live what happens to processes with views.", "", 0, 0,
 	  NULL },
 	{ "help", "[COMMAND]", "Print help.", "", 0, 1, cmd_help },
@@ -59,12 +65,12 @@ static void print_help(FILE *file)
 	      "\nExit status:\n"
 	      "  0  done\n"
 	      "  1  wrong options, or a file that cannot be read or is not a patch\n"
-	      "  2  refused: the patch cannot be applied to, or taken from, this process\n"
+	      "  2  refused: the patch cannot be made, applied to, or taken from, this process\n"
 	      "  3  timed out or cancelled: everything was taken back\n"
 	      "  4  no such process, or the patch is not applied to it\n"
 	      "  5  permission denied\n"
 	      "  6  the kernel module is not loaded, or too old\n"
-	      "  7  nothing to do: applied already\n"
+	      "  7  nothing to do: applied already, or nothing to patch\n"
 	      "  8  out of memory, or another failure of the system's\n"
 	      "With several processes: that of the first that failed, and 7 only if nothing was to be done.\n",
 	      file);

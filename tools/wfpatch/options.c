@@ -26,6 +26,8 @@ static const struct option_text table[] = {
 	{ 'q', "quiet", NULL, "say nothing but errors" },
 	{ 'T', "target", "FILE", "program or library that the patch is for" },
 	{ 'R', "replace", "OLD[=NEW]", "function to replace; FILE.c:OLD for one of several" },
+	{ 'O', "old", "OBJECT...", "object files of the program as it is" },
+	{ 'W', "new", "OBJECT...", "those of the changed one, in the same order" },
 	{ 'o', "output", "FILE", "patch file to write" },
 	{ 'N', "name", "NAME", "name of the patch; that of the patch file by default" },
 	{ 'V', "version", "TEXT", "its version" },
@@ -34,6 +36,8 @@ static const struct option_text table[] = {
 	{ 'C', "cve", "ID", "a CVE number; may be given several times" },
 	{ 'S', "replaces", "NAME", "an applied patch that this one takes the place of" },
 	{ 'L', "leave-variants", NULL, "compiler's variants of a replaced function may stay" },
+	{ 'K', "keep-line-changes", NULL, "replace what differs in numbers of source lines only" },
+	{ 'X', "allow", "KIND", "do not refuse for this reason; may be given several times" },
 	{ 'j', "json", NULL, "print JSON" },
 	{ 'h', "help", NULL, "print this help" },
 };
@@ -137,6 +141,12 @@ static int set_option(const struct command *command, struct options *o, char let
 		return set_timeout(command, o, value);
 	case 'R':
 		return add_text(&o->replace, value);
+	case 'O':
+		return add_text(&o->old, value);
+	case 'W':
+		return add_text(&o->new, value);
+	case 'X':
+		return add_text(&o->allow, value);
 	case 'C':
 		return add_text(&o->cves, value);
 	case 'S':
@@ -168,6 +178,9 @@ static int set_option(const struct command *command, struct options *o, char let
 	case 'L':
 		o->leave_variants = true;
 		break;
+	case 'K':
+		o->keep_lines = true;
+		break;
 	case 'T':
 		o->target = value;
 		break;
@@ -193,7 +206,9 @@ static int set_option(const struct command *command, struct options *o, char let
 int options_parse(const struct command *command, int argc, char **argv, struct options *options)
 {
 	struct option longs[NR_OPTIONS + 1] = { 0 };
-	char shorts[2 * NR_OPTIONS + 2] = ":", *end = shorts + 1;
+	/* What is no option comes in its place: it may belong to the one before it. */
+	char shorts[2 * NR_OPTIONS + 3] = "-:", *end = shorts + 2;
+	struct texts *list = NULL;
 	size_t i, nr = 0;
 	int letter, status = -1;
 
@@ -222,13 +237,20 @@ int options_parse(const struct command *command, int argc, char **argv, struct o
 				      argv[optind - 1]);
 		else if (letter == ':')
 			status = wrong(command, "no value given to", argv[optind - 1]);
+		else if (letter == 1)
+			status = add_text(list ? list : &options->plain, optarg);
 		else
 			status = set_option(command, options, (char)letter, optarg);
+		if (letter != 1)
+			list = letter == 'O' ? &options->old :
+			       letter == 'W' ? &options->new : NULL;
 	}
+	for (; status < 0 && optind < argc; optind++)
+		status = add_text(&options->plain, argv[optind]) < 0 ? -1 : STATUS_SYSTEM;
 	if (status >= 0)
 		return status;
-	options->args = argv + optind;
-	options->nr_args = argc - optind;
+	options->args = options->plain.list;
+	options->nr_args = (int)options->plain.nr;
 	if (options->nr_args < command->min_args)
 		return complain(STATUS_USAGE, "usage: wfpatch %s %s", command->name, command->args);
 	if (options->nr_args > command->max_args)
@@ -242,4 +264,8 @@ void options_free(struct options *options)
 	free(options->replace.list);
 	free(options->cves.list);
 	free(options->replaces.list);
+	free(options->old.list);
+	free(options->new.list);
+	free(options->allow.list);
+	free(options->plain.list);
 }

@@ -22,7 +22,7 @@ enum status {
 	STATUS_NOT_FOUND = 4,  /* no such process, or the patch is not applied to it */
 	STATUS_PERMISSION = 5,
 	STATUS_MODULE = 6,    /* the kernel module is not loaded, or too old */
-	STATUS_UNCHANGED = 7, /* applied already */
+	STATUS_UNCHANGED = 7, /* applied already, or nothing to patch */
 	STATUS_SYSTEM = 8,    /* out of memory, or another failure of the system's */
 };
 
@@ -43,8 +43,12 @@ struct options {
 	/* of pack */
 	const char *target, *output, *name, *version, *description, *author;
 	struct texts replace, cves, replaces;
+	/* of build and diff */
+	struct texts old, new, allow;
+	bool keep_lines;
 	/* what is not an option */
-	char **args;
+	struct texts plain;
+	const char **args;
 	int nr_args;
 };
 
@@ -138,5 +142,7 @@ int cmd_status(const struct options *options);
 int cmd_list(const struct options *options);
 int cmd_info(const struct options *options);
 int cmd_pack(const struct options *options);
+int cmd_build(const struct options *options);
+int cmd_diff(const struct options *options);
 
 #endif

@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What stands in the way of a patch, beyond the code itself: see findings.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "compare.h"
+#include "debug.h"
+#include "instruction.h"
+
+#define CALLS_MAX 4
+
+static const char *place_of(const struct unit *unit)
+{
+	return *unit->source ? unit->source : unit->path;
+}
+
+static bool begins_with(const char *name, const char *with)
+{
+	return !strncmp(name, with, strlen(with));
+}
+
+static bool touched(const struct pair *pair)
+{
+	const struct item *item;
+	size_t i;
+
+	for (i = 0; i < pair->new.nr_items; i++) {
+		item = pair->new.items[i];
+		if (item->kind == ITEM_CODE && item->state == STATE_CHANGED)
+			return true;
+	}
+	return false;
+}
+
+/* --- before it is known what is replaced ------------------------------------------------------ */
+
+static void check_compilers(struct comparison *comparison, struct pair *pair)
+{
+	const char *old = debug_producer(&pair->old), *new = debug_producer(&pair->new);
+	struct findings *findings = &comparison->findings;
+
+	if (!*old || !*new)
+		found(findings, FINDING_FILE, *old ? pair->new.path : pair->old.path,
+		      "build both with -g", "it has no debug information, without which types and "
+		      "variables cannot be compared");
+	else if (strcmp(old, new) != 0)
+		found(findings, FINDING_COMPILER, place_of(&pair->new),
+		      "build both with the same compiler and options",
+		      "the old object was compiled by \"%s\", the new one by \"%s\"", old, new);
+}
+
+/* Several functions in one section call each other without a trace in the object. */
+static void check_sections(struct comparison *comparison, struct pair *pair)
+{
+	const struct section *section;
+	const struct item *item;
+	size_t i, j, nr;
+
+	for (i = 0; i < pair->new.nr_items; i++) {
+		item = pair->new.items[i];
+		section = item->section;
+		for (nr = 0, j = 0; j < section->nr_items; j++)
+			nr += section->items[j]->size != 0;
+		if (item->kind == ITEM_CODE && nr > 1 &&
+		    (item->state == STATE_CHANGED || item->state == STATE_NEW))
+			found(&comparison->findings, FINDING_FILE, pair->new.path,
+			      "build both with -ffunction-sections -fdata-sections",
+			      "'%s' shares the section %s with other functions", item->name,
+			      section->name);
+		else if (item->kind == ITEM_CODE && item->state == STATE_CHANGED &&
+			 !item->nr_instructions)
+			found(&comparison->findings, FINDING_ASSEMBLY, item->name,
+			      "leave it as it is, or write it in C",
+			      "it has something in its code that is none, and has changed");
+	}
+}
+
+static bool is_vtable(const char *name)
+{
+	return begins_with(name, "_ZTV") || begins_with(name, "_ZTT") ||
+	       begins_with(name, "_ZTC") || begins_with(name, "_ZTI");
+}
+
+/* Sections whose meaning is known: what is in others somebody may walk through from end to end. */
+static bool is_known(const char *name)
+{
+	static const char *const known[] = { ".text", ".data", ".rodata", ".bss",
+					     ".gcc_except_table", ".tdata", ".tbss", ".ldata",
+					     ".lbss", ".lrodata" };
+	size_t i, len;
+
+	for (i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		len = strlen(known[i]);
+		if (!strncmp(name, known[i], len) && (!name[len] || name[len] == '.'))
+			return true;
+	}
+	return false;
+}
+
+static void check_tls(struct comparison *comparison, const struct item *item)
+{
+	if (item->state == STATE_NEW)
+		found(&comparison->findings, FINDING_TLS, item->name,
+		      "keep it by thread number in a table, or with pthread_setspecific()",
+		      "it is a new thread-local variable, for which threads that run have no room");
+	else if (item->counterpart && item->counterpart->kind != ITEM_TLS)
+		found(&comparison->findings, FINDING_TLS, item->name, "leave it as it was",
+		      "it has become thread-local");
+	else if (item->state == STATE_CHANGED)
+		found(&comparison->findings, FINDING_TLS, item->name, "leave it as it was",
+		      "the thread-local variable %s", item->why);
+}
+
+/* A new definition of what exists has no effect: the program goes on with what it has. */
+static void check_variable(struct comparison *comparison, const struct item *item)
+{
+	struct findings *findings = &comparison->findings;
+	const struct item *old = item->counterpart;
+
+	if (item->kind == ITEM_TLS || old->kind == ITEM_TLS) {
+		check_tls(comparison, item);
+	} else if (old->size != item->size && !(item->kind == ITEM_CONST && !item->global)) {
+		found(findings, is_vtable(item->name) ? FINDING_VTABLE : FINDING_SIZE, item->name,
+		      "leave it as it is, and keep what is new in a variable of its own",
+		      "it has %llu bytes, had %llu: the program uses the old one",
+		      (unsigned long long)item->size, (unsigned long long)old->size);
+	} else if (old->kind != item->kind) {
+		found(findings, FINDING_DATA, item->name, "give it another name",
+		      "it was %s and is %s now",
+		      old->kind == ITEM_CONST ? "a constant" : "a variable",
+		      item->kind == ITEM_CONST ? "a constant" : "a variable");
+	} else if (is_vtable(item->name)) {
+		found(findings, FINDING_VTABLE, item->name,
+		      "leave the class's virtual functions as they are",
+		      "%s: objects that live use the old one", item->why);
+	} else if (item->kind == ITEM_DATA || item->global) {
+		found(findings, FINDING_DATA, item->name,
+		      "set it in the changed function, or say --allow data if the old value may stay",
+		      "it begins with another value (%s), but the program has it already",
+		      item->why);
+	}
+}
+
+static void check_items(struct comparison *comparison, struct pair *pair)
+{
+	struct item *item;
+	size_t i;
+
+	for (i = 0; i < pair->new.nr_items; i++) {
+		item = pair->new.items[i];
+		if (item->kind == ITEM_TLS && !item->counterpart)
+			check_tls(comparison, item);
+		else if (item->counterpart && item->kind != ITEM_CODE &&
+			 item->state == STATE_CHANGED)
+			check_variable(comparison, item);
+	}
+}
+
+/* Sections that are not code, data or the compiler's own must be as they were, relocations and all. */
+static bool same_section(struct pair *pair, const struct section *old, const struct section *new)
+{
+	struct place one, other;
+	const char *a, *b;
+	size_t i;
+
+	if (!old || old->header.sh_size != new->header.sh_size ||
+	    old->nr_relocs != new->nr_relocs || !old->data != !new->data ||
+	    (old->data && memcmp(old->data, new->data, new->header.sh_size) != 0))
+		return false;
+	for (i = 0; i < new->nr_relocs; i++) {
+		one = unit_place(&pair->old, old, &old->relocs[i]);
+		other = unit_place(&pair->new, new, &new->relocs[i]);
+		a = one.item ? one.item->name : one.name ? one.name : "";
+		b = other.item ? other.item->name : other.name ? other.name : "";
+		if (one.offset != other.offset || !same_base(a, b))
+			return false;
+	}
+	return true;
+}
+
+static bool refers_to_changed(struct pair *pair, const struct section *section)
+{
+	struct place place;
+	size_t i;
+
+	for (i = 0; i < section->nr_relocs; i++) {
+		place = unit_place(&pair->new, section, &section->relocs[i]);
+		if (place.item && place.item->kind == ITEM_CODE &&
+		    place.item->state == STATE_CHANGED)
+			return true;
+	}
+	return false;
+}
+
+static const struct section *find_section(const struct unit *unit, const char *name)
+{
+	unsigned int i;
+
+	for (i = 1; i < unit->nr_sections; i++) {
+		if (!strcmp(unit->sections[i].name, name))
+			return &unit->sections[i];
+	}
+	return NULL;
+}
+
+static bool runs_at_start(const char *name)
+{
+	return begins_with(name, ".init_array") || begins_with(name, ".fini_array") ||
+	       begins_with(name, ".preinit_array") || begins_with(name, ".ctors") ||
+	       begins_with(name, ".dtors");
+}
+
+static void check_section(struct comparison *comparison, struct pair *pair,
+			  const struct section *section)
+{
+	const struct section *old = find_section(&pair->old, section->name);
+	struct findings *findings = &comparison->findings;
+	bool same = same_section(pair, old, section);
+
+	if (!(section->header.sh_flags & SHF_ALLOC) || is_code(section) ||
+	    section->header.sh_type == SHT_NOTE || !strcmp(section->name, ".eh_frame"))
+		return;
+	if (runs_at_start(section->name)) {
+		if (!same || refers_to_changed(pair, section))
+			found(findings, FINDING_CONSTRUCTOR, place_of(&pair->new),
+			      "do it in a changed function when it is first called",
+			      "code that runs when the program starts or ends is new or has "
+			      "changed (%s): nothing would run it", section->name);
+	} else if (!is_known(section->name) && (!same || refers_to_changed(pair, section))) {
+		found(findings, FINDING_ASSEMBLY, place_of(&pair->new),
+		      "leave what is in it as it is",
+		      "the section %s %s, and what uses it is not known", section->name,
+		      same ? "leads to code that changes" : "is new or has changed");
+	}
+}
+
+static bool has_versioned(const struct unit *unit, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < unit->nr_symbols; i++) {
+		if (!strcmp(unit->symbols[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+static void check_versions(struct comparison *comparison, struct pair *pair)
+{
+	struct unit *units[] = { &pair->old, &pair->new };
+	const char *name;
+	unsigned int i, j;
+
+	for (j = 0; j < 2; j++) {
+		for (i = 0; i < units[j]->nr_symbols; i++) {
+			name = units[j]->symbols[i].name;
+			if (strchr(name, '@') && !has_versioned(units[!j], name))
+				found(&comparison->findings, FINDING_VERSION,
+				      place_of(&pair->new), "leave the symbol's version as it is",
+				      "the versioned symbol '%s' is %s", name,
+				      j ? "new" : "gone");
+		}
+	}
+}
+
+static void check_layouts(struct comparison *comparison, struct pair *pair)
+{
+	const struct layout *old, *new;
+	size_t nr_old, nr_new, i, j;
+	bool any, equal;
+
+	old = debug_layouts(&pair->old, &nr_old);
+	new = debug_layouts(&pair->new, &nr_new);
+	for (i = 0; i < nr_new; i++) {
+		/* Types of one name in several blocks: each must be there. */
+		any = false;
+		equal = false;
+		for (j = 0; j < nr_old; j++) {
+			if (strcmp(old[j].name, new[i].name) != 0)
+				continue;
+			any = true;
+			equal |= !strcmp(old[j].text, new[i].text);
+		}
+		if (any && !equal)
+			found(&comparison->findings, FINDING_LAYOUT, new[i].name,
+			      "keep what is new in a table of its own, or say --allow layout if no "
+			      "object of this type lives when the patch is applied",
+			      "its layout in %s has changed: objects that live have the old one",
+			      place_of(&pair->new));
+	}
+}
+
+void check_pair(struct comparison *comparison, struct pair *pair)
+{
+	unsigned int i;
+
+	check_items(comparison, pair);
+	for (i = 1; i < pair->new.nr_sections; i++)
+		check_section(comparison, pair, &pair->new.sections[i]);
+	check_versions(comparison, pair);
+	if (!touched(pair))
+		return;
+	check_compilers(comparison, pair);
+	check_sections(comparison, pair);
+	check_layouts(comparison, pair);
+}
+
+/* --- after -------------------------------------------------------------------------------------- */
+
+/* Who uses the old function and stays as he is, in any of the objects? NULL if nobody does. */
+static const struct item *stays(const struct comparison *comparison, const struct pair *of,
+				const struct item *function)
+{
+	const struct item *item;
+	const struct pair *pair;
+	const Elf64_Rela *relocs;
+	struct place place;
+	size_t i, j, k, nr;
+
+	for (i = 0; i < comparison->nr; i++) {
+		pair = &comparison->pairs[i];
+		if (pair != of && !function->global)
+			continue;
+		for (j = 0; j < pair->new.nr_items; j++) {
+			item = pair->new.items[j];
+			if (item->wanted)
+				continue;
+			relocs = item_relocs(item, &nr);
+			for (k = 0; k < nr; k++) {
+				place = unit_place(&pair->new, item->section, &relocs[k]);
+				if (place.item == function ||
+				    (place.name && function->global &&
+				     !strcmp(place.name, function->name)))
+					return item;
+			}
+		}
+	}
+	return NULL;
+}
+
+static void check_signature(struct comparison *comparison, struct pair *pair, struct item *item)
+{
+	char *old = debug_signature(&pair->old, item->counterpart);
+	char *new = debug_signature(&pair->new, item);
+	const struct item *caller;
+
+	if (old && new && strcmp(old, new) != 0) {
+		caller = stays(comparison, pair, item);
+		if (caller)
+			found(&comparison->findings, FINDING_SIGNATURE, item->name,
+			      "give the new function another name, and leave the old one",
+			      "it was '%s' and is '%s', and '%s', which stays, uses it",
+			      old, new, caller->name);
+	}
+	free(old);
+	free(new);
+}
+
+/* The largest loop of a function: false if it has none. */
+static bool find_loop(const struct item *item, uint64_t *start, uint64_t *end)
+{
+	const struct instruction *instruction;
+	bool any = false;
+	uint64_t to;
+	size_t i;
+
+	for (i = 0; i < item->nr_instructions; i++) {
+		instruction = &item->instructions[i];
+		if ((instruction->flow != FLOW_JUMP && instruction->flow != FLOW_BRANCH) ||
+		    instruction->destination < 0 || instruction->destination > instruction->offset)
+			continue;
+		to = (uint64_t)instruction->destination;
+		if (!any || instruction->offset - to > *end - *start) {
+			*start = to;
+			*end = instruction->offset;
+		}
+		any = true;
+	}
+	return any;
+}
+
+/* What a loop calls: "read_event, handle_event". */
+static char *list_calls(const struct unit *unit, const struct item *item, uint64_t start,
+			uint64_t end)
+{
+	const struct instruction *instruction;
+	char *list = text("%s", ""), *longer;
+	const Elf64_Rela *relocs;
+	struct place place;
+	const char *name;
+	size_t i, nr, calls = 0;
+
+	relocs = item_relocs(item, &nr);
+	for (i = 0; i < nr && calls < CALLS_MAX; i++) {
+		if (relocs[i].r_offset < item->offset + start ||
+		    relocs[i].r_offset > item->offset + end)
+			continue;
+		instruction = instruction_at(item->instructions, item->nr_instructions,
+					     relocs[i].r_offset - item->offset);
+		place = unit_place(unit, item->section, &relocs[i]);
+		name = place.item ? place.item->name : place.name;
+		if (!instruction || instruction->flow != FLOW_CALL || !name || strstr(list, name))
+			continue;
+		longer = text("%s%s'%s'", list, calls++ ? ", " : "", name);
+		free(list);
+		list = longer;
+	}
+	return list;
+}
+
+static bool returns(const struct item *item)
+{
+	const struct instruction *instruction;
+	size_t i;
+
+	for (i = 0; i < item->nr_instructions; i++) {
+		instruction = &item->instructions[i];
+		if (instruction->flow == FLOW_RETURN || instruction->flow == FLOW_INDIRECT)
+			return true;
+		/* A tail call, or on in its other piece. */
+		if (instruction->flow == FLOW_JUMP &&
+		    (instruction->destination < 0 ||
+		     instruction->destination >= (int64_t)item->size))
+			return true;
+		/* Jumps of the object to others have no destination yet. */
+		if (instruction->flow == FLOW_JUMP && instruction->size == 5 &&
+		    instruction->destination == instruction->offset + 5)
+			return true;
+	}
+	return false;
+}
+
+/* Is its address given to what starts threads? */
+static bool starts_thread(const struct unit *unit, const struct item *item)
+{
+	static const char *const names[] = { "pthread_create", "thrd_create", "g_thread_new",
+					     "uv_thread_create" };
+	const Elf64_Rela *relocs;
+	struct place place;
+	size_t i, j, k, nr;
+
+	for (i = 0; i < item->nr_referrers; i++) {
+		relocs = item_relocs(item->referrers[i], &nr);
+		for (j = 0; j < nr; j++) {
+			place = unit_place(unit, item->referrers[i]->section, &relocs[j]);
+			for (k = 0; place.name && k < sizeof(names) / sizeof(*names); k++) {
+				if (!strcmp(place.name, names[k]))
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void check_quiescence(struct comparison *comparison, struct pair *pair, struct item *item)
+{
+	uint64_t start = 0, end = 0;
+	const char *reason = NULL;
+	const char *in_loop;
+	char *calls, *way_out;
+
+	/* The old code is what threads are in. */
+	item = item->counterpart;
+	if (!strcmp(item->name, "main"))
+		reason = "the main thread is in it until the program ends";
+	else if (!find_loop(item, &start, &end))
+		return;
+	else if (!returns(item))
+		reason = "it never returns: the thread that calls it is in it for ever";
+	else if (starts_thread(&pair->old, item))
+		reason = "it is what a thread runs from its start on, in a loop";
+	if (!reason)
+		return;
+	if (end)
+		calls = list_calls(&pair->old, item, start, end);
+	else
+		calls = text("%s", "");
+	in_loop = *calls ? ", in its loop: " : "";
+	way_out = text("change a function that it calls instead%s%s; with --allow quiescence the "
+		       "apply waits until no thread is in it", in_loop, calls);
+	found(&comparison->findings, FINDING_QUIESCENCE, item->name, way_out, "%s", reason);
+	free(calls);
+	free(way_out);
+}
+
+static void check_unclear(struct comparison *comparison, struct pair *pair)
+{
+	const struct item *item;
+	size_t i;
+
+	for (i = 0; i < pair->new.nr_items; i++) {
+		item = pair->new.items[i];
+		if (item->wanted && match_unclear(pair, item))
+			found(&comparison->findings, FINDING_AMBIGUOUS, item->name,
+			      "give the static variables of this function names of their own",
+			      "there are several static variables of this name, and which of the "
+			      "old ones it is cannot be told");
+	}
+}
+
+void check_replaced(struct comparison *comparison)
+{
+	struct pair *pair;
+	size_t i, j;
+
+	for (i = 0; i < comparison->nr; i++) {
+		pair = &comparison->pairs[i];
+		check_unclear(comparison, pair);
+		for (j = 0; j < pair->new.nr_items; j++) {
+			if (!pair->new.items[j]->replaced)
+				continue;
+			check_signature(comparison, pair, pair->new.items[j]);
+			check_quiescence(comparison, pair, pair->new.items[j]);
+		}
+	}
+}

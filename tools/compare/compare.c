@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Compare old and new objects: see compare.h. What is replaced: each function whose code or tables
+ * differ. What comes along: all that these use and the old program does not have.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "compare.h"
+#include "debug.h"
+
+static void set_why(struct item *item, char *why)
+{
+	free(item->why);
+	item->why = why;
+}
+
+static void compare_items(struct pair *pair)
+{
+	struct item *new;
+	size_t i;
+
+	for (i = 0; i < pair->old.nr_items; i++)
+		pair->old.items[i]->state = STATE_NEW;
+	for (i = 0; i < pair->new.nr_items; i++) {
+		new = pair->new.items[i];
+		if (new->counterpart)
+			same(new->counterpart, &pair->old, new, &pair->new);
+		else if (new->kind != ITEM_MERGED && new->kind != ITEM_NAMELESS)
+			new->state = STATE_NEW;
+	}
+}
+
+/* Who uses a constant that comes along must come along; who was compared before it is told now. */
+static bool spread_change(struct item *item, struct item *of)
+{
+	struct item *referrer;
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < of->nr_referrers; i++) {
+		referrer = of->referrers[i];
+		if (referrer->kind == ITEM_NAMELESS && referrer != of && referrer != item)
+			any |= spread_change(item, referrer);
+		if (!referrer->counterpart || (referrer->kind == ITEM_CONST && referrer->global) ||
+		    (referrer->state != STATE_SAME && referrer->state != STATE_LINES) ||
+		    (referrer->kind != ITEM_CODE && referrer->kind != ITEM_CONST))
+			continue;
+		referrer->state = STATE_CHANGED;
+		referrer->counterpart->state = STATE_CHANGED;
+		set_why(referrer, text("uses the constant '%s', which differs", item->name));
+		any = true;
+	}
+	return any;
+}
+
+/* A function and its pieces are one. */
+static bool join_pieces(struct item *item)
+{
+	struct item *whole = item->part_of;
+
+	if (!whole)
+		return false;
+	if ((item->state == STATE_CHANGED || item->state == STATE_NEW) &&
+	    (whole->state == STATE_SAME || whole->state == STATE_LINES)) {
+		whole->state = STATE_CHANGED;
+		set_why(whole, text("its piece '%s' differs: %s", item->name,
+				    item->why ? item->why : "it is new"));
+		return true;
+	}
+	if (whole->state == STATE_CHANGED &&
+	    (item->state == STATE_SAME || item->state == STATE_LINES)) {
+		item->state = STATE_CHANGED;
+		return true;
+	}
+	if (item->state == STATE_LINES && whole->state == STATE_SAME) {
+		whole->state = STATE_LINES;
+		set_why(whole, text("only numbers of source lines differ"));
+		return true;
+	}
+	return false;
+}
+
+static void spread(struct pair *pair)
+{
+	struct item *item;
+	bool again = true;
+	size_t i;
+
+	while (again) {
+		again = false;
+		for (i = 0; i < pair->new.nr_items; i++) {
+			item = pair->new.items[i];
+			again |= join_pieces(item);
+			if (item->kind == ITEM_CONST && !item->global &&
+			    item->state == STATE_CHANGED)
+				again |= spread_change(item, item);
+		}
+	}
+}
+
+/* "f.constprop.0": who calls it had to be compiled for it. */
+static bool is_variant(const struct item *item)
+{
+	return !item->global && (strstr(item->name, ".constprop") || strstr(item->name, ".isra") ||
+				 strstr(item->name, ".part"));
+}
+
+static bool is_changed_code(const struct comparison *comparison, const struct item *item)
+{
+	return item->kind == ITEM_CODE &&
+	       (item->state == STATE_CHANGED ||
+		(comparison->keep_lines && item->state == STATE_LINES));
+}
+
+/* Does somebody who stays call this variant? If not, it is a new function for those who do. */
+static bool is_called_by_others(const struct comparison *comparison, const struct item *item)
+{
+	size_t i;
+
+	for (i = 0; i < item->nr_referrers; i++) {
+		if (!is_changed_code(comparison, item->referrers[i]) &&
+		    item->referrers[i]->state != STATE_NEW)
+			return true;
+	}
+	return false;
+}
+
+static void want(struct item *item, struct unit *unit)
+{
+	const Elf64_Rela *relocs;
+	struct place place;
+	size_t i, nr;
+
+	if (item->wanted)
+		return;
+	item->wanted = true;
+	relocs = item_relocs(item, &nr);
+	for (i = 0; i < nr; i++) {
+		place = unit_place(unit, item->section, &relocs[i]);
+		if (!place.item || place.item->kind == ITEM_MERGED)
+			continue;
+		if (place.item->kind == ITEM_NAMELESS || place.item->state == STATE_NEW ||
+		    (place.item->kind == ITEM_CODE && place.item->state == STATE_CHANGED &&
+		     is_variant(place.item)) ||
+		    (place.item->kind == ITEM_CONST && !place.item->global &&
+		     place.item->state == STATE_CHANGED))
+			want(place.item, unit);
+	}
+	if (item->landing_pads)
+		want(item->landing_pads, unit);
+}
+
+static void choose(struct comparison *comparison, struct pair *pair)
+{
+	struct item *item;
+	size_t i;
+
+	for (i = 0; i < pair->new.nr_items; i++) {
+		item = pair->new.items[i];
+		if (item->part_of || !item->counterpart || !is_changed_code(comparison, item) ||
+		    (is_variant(item) && !is_called_by_others(comparison, item)))
+			continue;
+		item->replaced = true;
+		want(item, &pair->new);
+	}
+	for (i = 0; i < pair->new.nr_items; i++) {
+		item = pair->new.items[i];
+		if (item->part_of && item->part_of->wanted)
+			want(item, &pair->new);
+		if (item->wanted && !item->why && item->state == STATE_NEW &&
+		    item->kind != ITEM_NAMELESS)
+			item->why = text("is new");
+	}
+}
+
+int compare(struct comparison *comparison, const char *const *old, const char *const *new,
+	    size_t nr)
+{
+	struct pair *pair;
+	int err = 0;
+	size_t i;
+
+	comparison->pairs = allocate(nr, sizeof(*comparison->pairs));
+	for (i = 0; i < nr; i++) {
+		pair = &comparison->pairs[i];
+		pair->old.fd = -1;
+		pair->new.fd = -1;
+	}
+	comparison->nr = nr;
+	for (i = 0; i < nr; i++) {
+		pair = &comparison->pairs[i];
+		err = err ? err : unit_open(&pair->old, old[i], &comparison->findings);
+		err = err ? err : unit_open(&pair->new, new[i], &comparison->findings);
+	}
+	if (err)
+		return err;
+	for (i = 0; i < nr; i++) {
+		pair = &comparison->pairs[i];
+		debug_open(&pair->old);
+		debug_open(&pair->new);
+		match(pair);
+		compare_items(pair);
+		spread(pair);
+		check_pair(comparison, pair);
+		choose(comparison, pair);
+	}
+	check_replaced(comparison);
+	return 0;
+}
+
+void compare_close(struct comparison *comparison)
+{
+	size_t i;
+
+	for (i = 0; i < comparison->nr; i++) {
+		unit_close(&comparison->pairs[i].old);
+		unit_close(&comparison->pairs[i].new);
+	}
+	free(comparison->pairs);
+	findings_free(&comparison->findings);
+	memset(comparison, 0, sizeof(*comparison));
+}
+
+static size_t count(const struct comparison *comparison, bool replaced)
+{
+	const struct item *item;
+	size_t i, j, nr = 0;
+
+	for (i = 0; i < comparison->nr; i++) {
+		for (j = 0; j < comparison->pairs[i].new.nr_items; j++) {
+			item = comparison->pairs[i].new.items[j];
+			if (item->kind == ITEM_CODE && !item->part_of)
+				nr += replaced ? item->replaced : item->state == STATE_LINES;
+		}
+	}
+	return nr;
+}
+
+size_t compare_replaced(const struct comparison *comparison)
+{
+	return count(comparison, true);
+}
+
+size_t compare_lines_only(const struct comparison *comparison)
+{
+	return count(comparison, false);
+}
