@@ -136,12 +136,36 @@ static void match_local_variables(struct pair *pair)
 	}
 }
 
+/*
+ * A constant has no state: any with the same bytes will do, and if what they lead to differs, the new
+ * one comes along. Compilers make some of their own, which nothing declares (CSWTCH.12).
+ */
+static void match_constants(struct pair *pair)
+{
+	struct item *old, *new;
+	size_t i, j;
+
+	for (i = 0; i < pair->new.nr_items; i++) {
+		new = pair->new.items[i];
+		if (new->kind != ITEM_CONST || !is_local_variable(new))
+			continue;
+		for (j = 0; !new->counterpart && j < pair->old.nr_items; j++) {
+			old = pair->old.items[j];
+			if (old->kind == ITEM_CONST && !old->counterpart &&
+			    is_local_variable(old) && same_base(old->name, new->name) &&
+			    old->size == new->size && item_bytes(old) && item_bytes(new) &&
+			    !memcmp(item_bytes(old), item_bytes(new), old->size))
+				join(old, new);
+		}
+	}
+}
+
 bool match_unclear(const struct pair *pair, const struct item *item)
 {
 	const struct item *old;
 	size_t i;
 
-	if (item->counterpart || !is_local_variable(item))
+	if (item->counterpart || item->kind == ITEM_CONST || !is_local_variable(item))
 		return false;
 	for (i = 0; i < pair->old.nr_items; i++) {
 		old = pair->old.items[i];
@@ -178,5 +202,6 @@ void match(struct pair *pair)
 	match_names(pair);
 	match_numbered_code(pair);
 	match_local_variables(pair);
+	match_constants(pair);
 	match_nameless(pair);
 }

@@ -23,6 +23,7 @@ static bool same_merged(const struct place *old, const struct place *new)
 	a = (uint64_t)old->offset;
 	b = (uint64_t)new->offset;
 	if (other->header.sh_entsize != one->header.sh_entsize || a % unit != b % unit ||
+	    old->correction != new->correction ||
 	    !one->data || !other->data)
 		return false;
 	if (!(one->header.sh_flags & other->header.sh_flags & SHF_STRINGS)) {

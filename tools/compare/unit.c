@@ -291,6 +291,12 @@ struct place unit_place(const struct unit *unit, const struct section *section,
 				  symbol->type == STT_SECTION ? (uint64_t)offset : symbol->value);
 	if (place.item)
 		place.offset -= (int64_t)place.item->offset;
+	/* In a table of distances from its start the addend is the entry's place: the name tells the text. */
+	if (place.item && place.item->kind == ITEM_MERGED && symbol->type != STT_SECTION &&
+	    !is_code(section)) {
+		place.correction = -reloc->r_addend;
+		place.offset = (int64_t)(symbol->value - place.item->offset);
+	}
 	return place;
 }
 
