@@ -49,7 +49,7 @@ void wf_invalidate(struct wf_process *p, unsigned long start, unsigned long end,
 		} while (addr < end);
 		wf_carrier_flush(view->carrier, start, end, tables);
 		wf_count(p, revalidations);
-		trace_wfpatch_revalidate(p->mm, view->id, start, end, changed);
+		trace_wfpatch_revalidate(p->mm, p->tgid, view->id, start, end, changed);
 	}
 	rcu_read_unlock();
 }

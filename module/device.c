@@ -331,10 +331,9 @@ static int wf_do_map(struct wf_target *t, union wf_request *r)
 	return wf_map(t, &r->map);
 }
 
-/* The caller cannot be told where it is. */
 static void wf_undo_map(struct wf_target *t, union wf_request *r)
 {
-	wf_unmap(t, r->map.addr, r->map.len);
+	wf_map_undo(t, &r->map);
 }
 
 static int wf_do_unmap(struct wf_target *t, union wf_request *r)

@@ -28,7 +28,7 @@ static void wf_fault_sync(struct wf_view *view, unsigned long addr)
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	if (changed) {
 		wf_count(p, syncs);
-		trace_wfpatch_sync(p->mm, view->id, addr);
+		trace_wfpatch_sync(p->mm, p->tgid, view->id, addr);
 	}
 }
 
@@ -97,7 +97,7 @@ static vm_fault_t wf_fault_unshare(struct wf_view *view, unsigned long addr)
 	put_page(old);
 	put_page(new);
 	wf_count(p, cow_copies);
-	trace_wfpatch_overlay(p->mm, view->id, addr, WF_TRACE_COPY);
+	trace_wfpatch_overlay(p->mm, p->tgid, view->id, addr, WF_TRACE_COPY);
 	return 0;
 }
 

@@ -4,10 +4,12 @@
  * being woken, stopped or interrupted.
  *
  * A gate is a task work. From the moment at which it is queued and the thread was seen off its
- * processor, the thread is in the kernel and does not reach user code without running the gate. The
- * gate takes the thread's gate_mutex. So who holds that and finds the gate queued may look at the
- * thread's registers and stack at leisure: they stay what they are. If the thread is quiescent, its
- * record is changed while it sleeps, and its next switch-in loads the view.
+ * processor, the thread is in the kernel and does not reach user code without running the gate, which
+ * counts. So its registers and stack can be looked at from outside, at leisure: if the gate has not
+ * counted at the end, they were what they are all the time. If the thread is quiescent, its record is
+ * changed while it sleeps, and its next switch-in loads the view. If it has passed its gate meanwhile, what
+ * was seen is forgotten. It does not wait for who looks: that may take a while, for the processor or for
+ * a page of the stack.
  *
  * The record is changed with the task held off its processor (wf_task_call(): the scheduler's locks),
  * for the task might have been woken in the kernel and be on its way to the gate; and there a thread
@@ -82,6 +84,7 @@ static struct wf_plan *wf_plan_get(struct wf_process *p)
 struct wf_verdict {
 	struct wf_plan *plan;
 	struct wf_view *view;
+	int gate;		/* of another thread: what its gate had counted before; 0: of current */
 	bool quiescent;
 	bool at_entry;		/* of a function to be replaced, none of which has run */
 	bool odd;		/* the instruction at the entry shows or changes the trap flag */
@@ -138,16 +141,21 @@ static bool wf_gate_move(struct wf_thread *thread, struct wf_verdict *verdict,
 	return true;
 }
 
-/* Look at a thread that stands still. Sleeps. */
-static void wf_gate_look(struct wf_thread *thread, struct wf_verdict *verdict)
+/*
+ * Look at a thread with these registers. If it is another one, and passes its gate meanwhile, what comes
+ * out means nothing. Sleeps.
+ */
+static void wf_gate_look(struct wf_thread *thread, struct wf_verdict *verdict,
+			 const struct pt_regs *regs)
 {
 	struct wf_process *p = thread->process;
 	struct wf_plan *plan = verdict->plan;
-	struct pt_regs *regs = task_pt_regs(thread->task);
 	struct wf_look look;
 	unsigned long flags;
+	bool holds;
 
-	if (!plan->spans)
+	/* Whoever is there already stays, whatever its stack has. */
+	if (!plan->spans || wf_view_is(verdict->view, plan->target))
 		return;
 	raw_spin_lock_irqsave(&p->lock, flags);
 	look = thread->look;
@@ -159,9 +167,11 @@ static void wf_gate_look(struct wf_thread *thread, struct wf_verdict *verdict)
 	if (verdict->at_entry && !verdict->quiescent)
 		verdict->odd = wf_step_is_odd(p, regs->ip);
 	raw_spin_lock_irqsave(&p->lock, flags);
-	thread->look = look;
+	holds = !verdict->gate || atomic_read(&thread->gate_count) == verdict->gate;
+	if (holds)
+		thread->look = look;
 	raw_spin_unlock_irqrestore(&p->lock, flags);
-	if (!verdict->quiescent)
+	if (holds && !verdict->quiescent)
 		trace_wfpatch_look(p->mm, p->tgid, task_pid_nr(thread->task),
 				   wf_view_id(verdict->view), look.reason, look.ip, look.where,
 				   look.word);
@@ -235,7 +245,7 @@ static void wf_gate_self(struct wf_thread *thread, bool stepped)
 		if (!done) {
 			/* Inside it was an instruction ago. */
 			if (!stepped)
-				wf_gate_look(thread, &verdict);
+				wf_gate_look(thread, &verdict, task_pt_regs(current));
 			stepped = false;
 			done = wf_gate_self_move(thread, &verdict);
 		}
@@ -269,14 +279,15 @@ static void wf_gate(struct callback_head *work)
 	struct wf_process *p = thread->process;
 
 	wf_wrapper_enter();
-	mutex_lock(&thread->gate_mutex);
-	clear_bit(0, &thread->gate_queued);
+	/* Who looks from outside sees that it is too late, or leaves the thread to itself. */
+	atomic_inc(&thread->gate_count);
+	thread->busy++;
 	/* A record that was made for a thread that is gone already, by exit or exec, goes with its gate. */
 	if (current->mm == p->mm)
 		wf_gate_self(thread, xchg(&thread->stepped, false));
 	else
 		wf_gate_leftover(thread);
-	mutex_unlock(&thread->gate_mutex);
+	thread->busy--;
 	wf_transition_check(p, false);
 	wf_thread_put(thread);
 	wf_wrapper_exit();
@@ -287,15 +298,25 @@ void wf_gate_init(struct wf_thread *thread)
 	init_task_work(&thread->gate, wf_gate);
 }
 
+/* It counts when it is queued, and again when it is passed or taken back. */
+static bool wf_gate_is_queued(int count)
+{
+	return count & 1;
+}
+
 /* Have the thread pass its gate before it runs user code again. False if it never will. */
 bool wf_gate_request(struct wf_thread *thread)
 {
-	if (test_and_set_bit(0, &thread->gate_queued))
-		return true;
+	int count = atomic_read(&thread->gate_count);
+
+	do {
+		if (wf_gate_is_queued(count))
+			return true;
+	} while (!atomic_try_cmpxchg(&thread->gate_count, &count, count + 1));
 	refcount_inc(&thread->refs);
 	if (!task_work_add(thread->task, &thread->gate, TWA_RESUME))
 		return true;
-	clear_bit(0, &thread->gate_queued);
+	atomic_inc(&thread->gate_count);
 	wf_thread_put(thread);
 	return false;
 }
@@ -306,12 +327,12 @@ bool wf_gate_request(struct wf_thread *thread)
  * Is the thread making another one that nobody can see yet? That one will be in the base if the call
  * began there: the two must not part. One that waits for a child of vfork is through with it.
  */
-static bool wf_gate_forks(struct task_struct *task)
+static bool wf_gate_forks(struct task_struct *task, const struct pt_regs *regs)
 {
 	struct task_struct *group, *child;
 	bool waits = false;
 
-	switch (task_pt_regs(task)->orig_ax) {
+	switch (regs->orig_ax) {
 	case __NR_clone:
 	case __NR_fork:
 	case __NR_vfork:
@@ -334,28 +355,52 @@ static bool wf_gate_forks(struct task_struct *task)
 	return !waits;
 }
 
-struct wf_flip {
+/* Two visits to a thread behind its gate: before it is looked at, and afterwards. */
+struct wf_visit {
 	struct wf_thread *thread;
 	struct wf_verdict *verdict;
+	struct pt_regs regs;
 	struct wf_move move;
 };
 
-/* The scheduler's locks are held: the task neither starts nor stops running. */
-static wf_task_call_t wf_gate_flip(struct task_struct *task, void *arg)
+/* Is it off its processor, in the kernel and not on its way out? The scheduler's locks are held. */
+static bool wf_gate_is_closed(const struct wf_thread *thread, const struct task_struct *task)
 {
-	struct wf_flip *flip = arg;
-	struct wf_thread *thread = flip->thread;
-	struct wf_process *p = thread->process;
-	wf_task_call_t done = false;
-
 	/* Pairs with the end of a switch from it: what it did is seen. */
 	if (smp_load_acquire(&task->on_cpu))
 		return false;
-	if (thread->busy || task->flags & PF_EXITING || task->mm != p->mm)
+	return !(task->flags & PF_EXITING) && task->mm == thread->process->mm;
+}
+
+/* The scheduler's locks are held: the task neither starts nor stops running. */
+static wf_task_call_t wf_gate_visit(struct task_struct *task, void *arg)
+{
+	struct wf_visit *visit = arg;
+	int count = atomic_read_acquire(&visit->thread->gate_count);
+
+	if (!wf_gate_is_queued(count) || !wf_gate_is_closed(visit->thread, task))
+		return false;
+	visit->verdict->gate = count;
+	visit->regs = *task_pt_regs(task);
+	return true;
+}
+
+/* The same. */
+static wf_task_call_t wf_gate_flip(struct task_struct *task, void *arg)
+{
+	struct wf_visit *visit = arg;
+	struct wf_thread *thread = visit->thread;
+	struct wf_process *p = thread->process;
+	wf_task_call_t done = false;
+
+	if (!wf_gate_is_closed(thread, task) || thread->busy)
+		return false;
+	/* Has it been behind its gate all the time? */
+	if (atomic_read(&thread->gate_count) != visit->verdict->gate)
 		return false;
 	raw_spin_lock(&p->lock);
-	wf_gate_probes(thread, flip->verdict);
-	done = wf_gate_move(thread, flip->verdict, &flip->move);
+	wf_gate_probes(thread, visit->verdict);
+	done = wf_gate_move(thread, visit->verdict, &visit->move);
 	raw_spin_unlock(&p->lock);
 	return done;
 }
@@ -365,28 +410,23 @@ static void wf_gate_asleep(struct wf_thread *thread, struct wf_plan *plan)
 {
 	struct wf_process *p = thread->process;
 	struct wf_verdict verdict = { .plan = plan };
-	struct wf_flip flip = { .thread = thread, .verdict = &verdict };
+	struct wf_visit visit = { .thread = thread, .verdict = &verdict };
 	unsigned long flags;
 
-	mutex_lock(&thread->gate_mutex);
-	if (!test_bit(0, &thread->gate_queued))
-		goto out;
-	/* Read after the gate was seen queued. Pairs with the end of a switch from the task. */
-	if (smp_load_acquire(&thread->task->on_cpu) || wf_gate_forks(thread->task))
-		goto out;
+	if (!wf_task_call(thread->task, wf_gate_visit, &visit) ||
+	    wf_gate_forks(thread->task, &visit.regs))
+		return;
 	/* It may run in the kernel and leave its view there: by VIEW_MIGRATE, or because it ends. */
 	raw_spin_lock_irqsave(&p->lock, flags);
 	verdict.view = thread->view;
 	if (verdict.view)
 		wf_view_hold(verdict.view);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
-	wf_gate_look(thread, &verdict);
-	wf_task_call(thread->task, wf_gate_flip, &flip);
-	wf_gate_tell(thread, &flip.move, WF_TRACE_ASLEEP);
+	wf_gate_look(thread, &verdict, &visit.regs);
+	wf_task_call(thread->task, wf_gate_flip, &visit);
+	wf_gate_tell(thread, &visit.move, WF_TRACE_ASLEEP);
 	if (verdict.view)
 		wf_view_let(verdict.view);
-out:
-	mutex_unlock(&thread->gate_mutex);
 }
 
 /* A thread that will run user code of the process and is not where it shall be. Under RCU. */
@@ -497,7 +537,11 @@ int wf_gates_pass(struct wf_process *p)
 	for (i = 0; i < n; i++) {
 		wf_gate_open(p, plan, tasks[i]);
 		put_task_struct(tasks[i]);
-		cond_resched();
+		/*
+		 * Threads that have just been woken have a better claim to the processor than who is at work for
+		 * long, but after a sleep of our own the scheduler would let us have our share first.
+		 */
+		schedule();
 	}
 	kvfree(tasks);
 	wf_plan_put(plan);
@@ -542,13 +586,11 @@ void wf_gates_clear(struct wf_process *p)
 	while (n-- && (thread = wf_gates_next(p, &unlisted))) {
 		if (unlisted)
 			wf_thread_put(thread);
-		mutex_lock(&thread->gate_mutex);
-		if (test_bit(0, &thread->gate_queued) &&
+		if (wf_gate_is_queued(atomic_read(&thread->gate_count)) &&
 		    wf_ksym(task_work_cancel)(thread->task, &thread->gate)) {
-			clear_bit(0, &thread->gate_queued);
+			atomic_inc(&thread->gate_count);
 			wf_thread_put(thread);
 		}
-		mutex_unlock(&thread->gate_mutex);
 		wf_thread_put(thread);
 		cond_resched();
 	}

@@ -19,6 +19,10 @@
 #define WF_MAP_STACK_ROOM	(129UL << 20)		/* below a stack that grows down */
 #define WF_MAP_HEAP_ROOM	(1UL << 30)		/* above the heap, if there is room elsewhere */
 
+/* Short of memory, MAP tries so often, and so far apart, to take back what it cannot tell of. */
+#define WF_MAP_UNDO_TRIES	100
+#define WF_MAP_UNDO_MS		20
+
 /* Callers of an older interface (WFPATCH_API_VERSION) than this are told so: EPROTONOSUPPORT. */
 #ifndef WF_OLDEST_CALLER
 #define WF_OLDEST_CALLER	1

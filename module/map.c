@@ -10,6 +10,7 @@
  */
 #include <linux/completion.h>
 #include <linux/cred.h>
+#include <linux/delay.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -48,6 +49,7 @@ struct wf_map_job {
 	struct task_struct *task;	/* of the process, for its limits */
 	const struct cred *cred;	/* the caller's */
 	struct file *file;		/* NULL to unmap */
+	bool undo;			/* what nobody can be told of: it must not stay */
 	struct wfpatch_map map;		/* @addr is an answer, too */
 	int result;
 };
@@ -236,16 +238,35 @@ static int wf_job_map(struct wf_map_job *job)
 	return ret;
 }
 
+/*
+ * Take a mapping back. The kernel needs memory for that, which is worth waiting for; not for ever,
+ * since too many mappings of the process look the same.
+ */
+static int wf_job_undo(struct wf_map_job *job)
+{
+	int ret, tries;
+
+	for (tries = 0; tries < WF_MAP_UNDO_TRIES; tries++) {
+		ret = vm_munmap(job->map.addr, job->map.len);
+		if (ret != -ENOMEM)
+			break;
+		msleep(WF_MAP_UNDO_MS);
+	}
+	return ret;
+}
+
 static int wf_job_run(struct wf_map_job *job)
 {
 	int ret;
 
+	if (job->undo)
+		return wf_job_undo(job);
 	if (!job->file)
 		return vm_munmap(job->map.addr, job->map.len);
 	ret = wf_job_map(job);
 	/* From here on it is the caller's, unless there is none any more. */
 	if (atomic_cmpxchg(&job->state, WF_JOB_WAITED_FOR, WF_JOB_DONE) == WF_JOB_ABANDONED && !ret)
-		vm_munmap(job->map.addr, job->map.len);
+		wf_job_undo(job);
 	return ret;
 }
 
@@ -264,10 +285,12 @@ static void wf_job_work(struct work_struct *work)
 	wf_job_put(job);
 }
 
-/* Have the worker do a job; @file's reference goes with it. Sleeps. */
-static int wf_job_do(struct wf_target *target, struct file *file, struct wfpatch_map *map)
+/* Have the worker do a job, to which @file's reference goes. @undo: whatever it takes. Sleeps. */
+static int wf_job_do(struct wf_target *target, struct file *file, struct wfpatch_map *map,
+		     bool undo)
 {
-	struct wf_map_job *job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | (undo ? __GFP_NOFAIL : 0);
+	struct wf_map_job *job = kzalloc(sizeof(*job), gfp);
 	int ret, state = WF_JOB_DONE;
 
 	if (!job) {
@@ -283,6 +306,7 @@ static int wf_job_do(struct wf_target *target, struct file *file, struct wfpatch
 	job->task = get_task_struct(target->task);
 	job->cred = get_current_cred();
 	job->file = file;
+	job->undo = undo;
 	job->map = *map;
 	queue_work(wf_map_queue, &job->work);
 	if (wait_for_completion_killable(&job->done))
@@ -364,7 +388,7 @@ int wf_map(struct wf_target *target, struct wfpatch_map *map)
 		fput(file);
 		return ret;
 	}
-	return wf_job_do(target, file, map);
+	return wf_job_do(target, file, map, false);
 }
 
 int wf_unmap(struct wf_target *target, u64 addr, u64 len)
@@ -375,7 +399,13 @@ int wf_unmap(struct wf_target *target, u64 addr, u64 len)
 		return -EINVAL;
 	if (wf_map_check_range(target, addr, len))
 		return -EINVAL;
-	return wf_job_do(target, NULL, &map);
+	return wf_job_do(target, NULL, &map, false);
+}
+
+/* The caller of wf_map() cannot be told where it is. */
+void wf_map_undo(struct wf_target *target, struct wfpatch_map *map)
+{
+	wf_job_do(target, NULL, map, true);
 }
 
 int wf_map_init(void)

@@ -11,5 +11,6 @@ void wf_map_exit(void);
 
 int wf_map(struct wf_target *target, struct wfpatch_map *map);
 int wf_unmap(struct wf_target *target, u64 addr, u64 len);
+void wf_map_undo(struct wf_target *target, struct wfpatch_map *map);
 
 #endif

@@ -88,7 +88,8 @@ static void wf_overlay_remove(struct wf_view *view, struct wf_overlay *overlay)
 		WRITE_ONCE(*leaf, 0);
 	rb_erase(&overlay->node, &view->overlays);
 	view->nr_overlays--;
-	trace_wfpatch_overlay(view->process->mm, view->id, overlay->addr, WF_TRACE_DROP);
+	trace_wfpatch_overlay(view->process->mm, view->process->tgid, view->id, overlay->addr,
+			      WF_TRACE_DROP);
 }
 
 /* Free overlays that were taken out and linked by their nodes' parents. */
@@ -353,7 +354,7 @@ static void wf_update_install(struct wf_view *view, struct wf_update *updates, u
 		if (updates[i].left_out)
 			continue;
 		wf_count(p, overlay_pages_made);
-		trace_wfpatch_overlay(p->mm, view->id, updates[i].addr, WF_TRACE_MAKE);
+		trace_wfpatch_overlay(p->mm, p->tgid, view->id, updates[i].addr, WF_TRACE_MAKE);
 	}
 }
 

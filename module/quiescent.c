@@ -151,18 +151,23 @@ static bool wf_span_has_ip(const struct wf_spans *spans, unsigned long ip)
 	return span && ip < span->end && !(span->start == ip && span->flags & WFPATCH_SPAN_ENTRY);
 }
 
-static bool wf_span_has_return(const struct wf_spans *spans, unsigned long word)
+/* In an area, is it in a span? */
+static bool wf_span_has_near(const struct wf_spans *spans, unsigned long word)
 {
-	const struct wfpatch_span *span;
+	const struct wfpatch_span *span = wf_span_before(spans, word - 1);
+
+	return span && word <= span->end;
+}
+
+/* Inline: it is asked of every word of every stack. */
+static __always_inline bool wf_span_has_return(const struct wf_spans *spans, unsigned long word)
+{
 	unsigned int i;
 
 	for (i = 0; i < spans->nr_areas; i++)
 		if (word - 1 - spans->area[i].start < spans->area[i].len)
-			break;
-	if (i == spans->nr_areas)
-		return false;
-	span = wf_span_before(spans, word - 1);
-	return span && word <= span->end;
+			return wf_span_has_near(spans, word);
+	return false;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -198,7 +203,7 @@ static int wf_stack_page(struct wf_process *p, struct wf_view *view, unsigned lo
 	if (!page)
 		n = wf_get_user_page(p->mm, addr, FOLL_FORCE | FOLL_DUMP, &page);
 	if (n == 1) {
-		memcpy(to, page_address(page), PAGE_SIZE);
+		copy_page(to, page_address(page));
 		put_page(page);
 		return 1;
 	}
@@ -309,6 +314,9 @@ static bool wf_search_page(struct wf_search *s, unsigned long from, unsigned lon
 		unsigned long word;
 
 		memcpy(&word, at, sizeof(word));
+		/* As most of a stack has never been written to. */
+		if (!word)
+			continue;
 		if (wf_span_has_return(s->spans, word)) {
 			wf_search_fail(s, WFPATCH_BLOCKED_STACK, from, word);
 			s->hit = true;
@@ -340,7 +348,8 @@ static bool wf_search_stack(struct wf_search *s, unsigned int index, bool halves
 	addr = max(sp, vma->vm_start);
 	end = vma->vm_end;
 	s->stack[index].to = end;
-	memset(s->page, 0, sizeof(s->page));
+	/* What becomes the end of the page before the first. */
+	memset(s->page + PAGE_SIZE, 0, WF_UC_SIZE);
 	if (end - addr > WF_MAX_STACK)
 		return wf_search_fail(s, WFPATCH_BLOCKED_TOO_LARGE, addr, 0);
 	for (; addr < end; addr = next) {
@@ -352,7 +361,7 @@ static bool wf_search_stack(struct wf_search *s, unsigned int index, bool halves
 		if (ret < 0)
 			return wf_search_fail(s, WFPATCH_BLOCKED_UNREADABLE, addr, 0);
 		if (!ret)
-			memset(s->page + WF_UC_SIZE, 0, PAGE_SIZE);
+			memset(s->page + PAGE_SIZE, 0, WF_UC_SIZE);
 		else if (!wf_search_page(s, addr - (step == 1 && read ? sizeof(long) - 1 : 0), next,
 					 step, halves))
 			return false;

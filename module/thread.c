@@ -113,9 +113,8 @@ u32 wf_thread_view(struct task_struct *task)
 bool wf_thread_at(struct task_struct *task, u32 id)
 {
 	struct wf_thread *thread = wf_thread_find(task);
-	struct wf_view *view = thread ? READ_ONCE(thread->view) : NULL;
 
-	return view ? !view->turnstile && view->id == id : !id;
+	return wf_view_is(thread ? READ_ONCE(thread->view) : NULL, id);
 }
 
 /* Interrupts on, preemption off: just switched in. */
@@ -152,7 +151,6 @@ struct wf_thread *wf_thread_alloc(struct wf_process *p)
 	preempt_notifier_init(&thread->notifier, &wf_thread_ops);
 	INIT_LIST_HEAD(&thread->list);
 	refcount_set(&thread->refs, 1);
-	mutex_init(&thread->gate_mutex);
 	wf_gate_init(thread);
 	wf_process_get(p);
 	thread->process = p;
@@ -295,7 +293,8 @@ void wf_thread_tell(struct wf_process *p, struct task_struct *task, const struct
 
 	if (move->from_id != move->to_id) {
 		wf_count(p, migrations);
-		trace_wfpatch_migrate(p->mm, move->from_id, move->to_id);
+		trace_wfpatch_migrate(p->mm, p->tgid, task_pid_nr(task), move->from_id,
+				      move->to_id);
 		wf_event_send(p, &event);
 	}
 	if (move->drained) {

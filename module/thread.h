@@ -26,8 +26,7 @@ struct wf_thread {
 
 	/* gate.c */
 	struct callback_head gate;
-	unsigned long gate_queued;	/* a bit */
-	struct mutex gate_mutex;	/* who holds it may look at the thread behind its gate */
+	atomic_t gate_count;		/* odd: it is queued */
 	struct wf_look look;		/* view lock to write */
 	bool stepping;			/* own and view lock: runs one instruction, see wf_step_begin() */
 	bool stepped;			/* own: has run it, and is on its way back */

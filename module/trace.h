@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Tracepoints: what views do. @mm names the process; addresses are user addresses. */
+/*
+ * Tracepoints: what views do. @mm names the process; addresses are user addresses. @tgid and @tid are
+ * those of the process and thread concerned, in the initial pid namespace: who causes an event may be
+ * another, or a worker. tools/wfpatch/trace.h repeats the layout of all events.
+ */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM wfpatch
 
@@ -34,95 +38,113 @@ enum wf_trace_how {
 #endif
 
 TRACE_EVENT(wfpatch_create,
-	TP_PROTO(struct mm_struct *mm, u32 view, u32 parent),
-	TP_ARGS(mm, view, parent),
+	TP_PROTO(struct mm_struct *mm, pid_t tgid, u32 view, u32 parent),
+	TP_ARGS(mm, tgid, view, parent),
 	TP_STRUCT__entry(
 		__field(void *, mm)
+		__field(pid_t, tgid)
 		__field(u32, view)
 		__field(u32, parent)
 	),
 	TP_fast_assign(
 		__entry->mm = mm;
+		__entry->tgid = tgid;
 		__entry->view = view;
 		__entry->parent = parent;
 	),
-	TP_printk("mm=%p view=%u parent=%u", __entry->mm, __entry->view, __entry->parent)
+	TP_printk("mm=%p tgid=%d view=%u parent=%u", __entry->mm, __entry->tgid, __entry->view,
+		  __entry->parent)
 );
 
 TRACE_EVENT(wfpatch_delete,
-	TP_PROTO(struct mm_struct *mm, u32 view, unsigned int threads),
-	TP_ARGS(mm, view, threads),
+	TP_PROTO(struct mm_struct *mm, pid_t tgid, u32 view, unsigned int threads),
+	TP_ARGS(mm, tgid, view, threads),
 	TP_STRUCT__entry(
 		__field(void *, mm)
+		__field(pid_t, tgid)
 		__field(u32, view)
 		__field(unsigned int, threads)
 	),
 	TP_fast_assign(
 		__entry->mm = mm;
+		__entry->tgid = tgid;
 		__entry->view = view;
 		__entry->threads = threads;
 	),
-	TP_printk("mm=%p view=%u threads=%u", __entry->mm, __entry->view, __entry->threads)
+	TP_printk("mm=%p tgid=%d view=%u threads=%u", __entry->mm, __entry->tgid, __entry->view,
+		  __entry->threads)
 );
 
 TRACE_EVENT(wfpatch_migrate,
-	TP_PROTO(struct mm_struct *mm, u32 from, u32 to),
-	TP_ARGS(mm, from, to),
+	TP_PROTO(struct mm_struct *mm, pid_t tgid, pid_t tid, u32 from, u32 to),
+	TP_ARGS(mm, tgid, tid, from, to),
 	TP_STRUCT__entry(
 		__field(void *, mm)
+		__field(pid_t, tgid)
+		__field(pid_t, tid)
 		__field(u32, from)
 		__field(u32, to)
 	),
 	TP_fast_assign(
 		__entry->mm = mm;
+		__entry->tgid = tgid;
+		__entry->tid = tid;
 		__entry->from = from;
 		__entry->to = to;
 	),
-	TP_printk("mm=%p from=%u to=%u", __entry->mm, __entry->from, __entry->to)
+	TP_printk("mm=%p tgid=%d tid=%d from=%u to=%u", __entry->mm, __entry->tgid, __entry->tid,
+		  __entry->from, __entry->to)
 );
 
 TRACE_EVENT(wfpatch_overlay,
-	TP_PROTO(struct mm_struct *mm, u32 view, unsigned long addr, int action),
-	TP_ARGS(mm, view, addr, action),
+	TP_PROTO(struct mm_struct *mm, pid_t tgid, u32 view, unsigned long addr, int action),
+	TP_ARGS(mm, tgid, view, addr, action),
 	TP_STRUCT__entry(
 		__field(void *, mm)
+		__field(pid_t, tgid)
 		__field(u32, view)
 		__field(unsigned long, addr)
 		__field(int, action)
 	),
 	TP_fast_assign(
 		__entry->mm = mm;
+		__entry->tgid = tgid;
 		__entry->view = view;
 		__entry->addr = addr;
 		__entry->action = action;
 	),
-	TP_printk("mm=%p view=%u addr=%#lx %s", __entry->mm, __entry->view, __entry->addr,
+	TP_printk("mm=%p tgid=%d view=%u addr=%#lx %s", __entry->mm, __entry->tgid, __entry->view,
+		  __entry->addr,
 		  __print_symbolic(__entry->action, { WF_TRACE_MAKE, "make" },
 				   { WF_TRACE_COPY, "copy" }, { WF_TRACE_DROP, "drop" }))
 );
 
 TRACE_EVENT(wfpatch_sync,
-	TP_PROTO(struct mm_struct *mm, u32 view, unsigned long addr),
-	TP_ARGS(mm, view, addr),
+	TP_PROTO(struct mm_struct *mm, pid_t tgid, u32 view, unsigned long addr),
+	TP_ARGS(mm, tgid, view, addr),
 	TP_STRUCT__entry(
 		__field(void *, mm)
+		__field(pid_t, tgid)
 		__field(u32, view)
 		__field(unsigned long, addr)
 	),
 	TP_fast_assign(
 		__entry->mm = mm;
+		__entry->tgid = tgid;
 		__entry->view = view;
 		__entry->addr = addr;
 	),
-	TP_printk("mm=%p view=%u addr=%#lx", __entry->mm, __entry->view, __entry->addr)
+	TP_printk("mm=%p tgid=%d view=%u addr=%#lx", __entry->mm, __entry->tgid, __entry->view,
+		  __entry->addr)
 );
 
 TRACE_EVENT(wfpatch_revalidate,
-	TP_PROTO(struct mm_struct *mm, u32 view, unsigned long start, unsigned long end,
-		 bool changed),
-	TP_ARGS(mm, view, start, end, changed),
+	TP_PROTO(struct mm_struct *mm, pid_t tgid, u32 view, unsigned long start,
+		 unsigned long end, bool changed),
+	TP_ARGS(mm, tgid, view, start, end, changed),
 	TP_STRUCT__entry(
 		__field(void *, mm)
+		__field(pid_t, tgid)
 		__field(u32, view)
 		__field(unsigned long, start)
 		__field(unsigned long, end)
@@ -130,21 +152,17 @@ TRACE_EVENT(wfpatch_revalidate,
 	),
 	TP_fast_assign(
 		__entry->mm = mm;
+		__entry->tgid = tgid;
 		__entry->view = view;
 		__entry->start = start;
 		__entry->end = end;
 		__entry->changed = changed;
 	),
-	TP_printk("mm=%p view=%u start=%#lx end=%#lx%s", __entry->mm, __entry->view,
-		  __entry->start, __entry->end, __entry->changed ? " changed" : "")
+	TP_printk("mm=%p tgid=%d view=%u start=%#lx end=%#lx%s", __entry->mm, __entry->tgid,
+		  __entry->view, __entry->start, __entry->end, __entry->changed ? " changed" : "")
 );
 
-/*
- * A handle was opened for a process, by a thread of process @by. What follows has a number for each
- * process as well as its mm. In all events below @tgid and @tid are those of the process and thread
- * concerned, in the initial pid namespace: who causes them may be another, or a worker.
- * tools/wfpatch/trace.h repeats the layout of all events.
- */
+/* A handle was opened for a process, by a thread of process @by. */
 TRACE_EVENT(wfpatch_open,
 	TP_PROTO(struct mm_struct *mm, pid_t tgid, pid_t by),
 	TP_ARGS(mm, tgid, by),
@@ -242,7 +260,7 @@ TRACE_EVENT(wfpatch_look,
 		  __entry->ip, __entry->where, __entry->word)
 );
 
-/* A transition moved a thread; wfpatch_migrate comes as well, and has no thread. */
+/* A transition moved a thread; wfpatch_migrate comes as well. */
 TRACE_EVENT(wfpatch_move,
 	TP_PROTO(struct mm_struct *mm, pid_t tgid, pid_t tid, u32 from, u32 to, int how),
 	TP_ARGS(mm, tgid, tid, from, to, how),

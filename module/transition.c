@@ -470,6 +470,9 @@ static void wf_transition_recount(struct work_struct *work)
 
 	if (automatic) {
 		wf_transition_trap(p);
+		/* Threads that come to their gates meanwhile know then that others are missing. */
+		if (READ_ONCE(p->target) && !READ_ONCE(p->total))
+			wf_transition_look(p, false, true);
 		wf_gates_pass(p);
 	}
 	wf_transition_look(p, false, true);

@@ -227,7 +227,7 @@ static int wf_view_publish(struct wf_view *view)
 	p->last_id = view->id;
 	view->published = true;
 	wf_count(p, created);
-	trace_wfpatch_create(p->mm, view->id, view->parent);
+	trace_wfpatch_create(p->mm, p->tgid, view->id, view->parent);
 	return 0;
 }
 
@@ -330,7 +330,7 @@ void wf_view_unpublish(struct wf_view *view)
 	retire = wf_view_ends(view);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	wf_count(p, deleted);
-	trace_wfpatch_delete(p->mm, view->id, view->nr_threads);
+	trace_wfpatch_delete(p->mm, p->tgid, view->id, view->nr_threads);
 	if (retire)
 		wf_view_retire(view);
 }

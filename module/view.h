@@ -45,6 +45,12 @@ static inline u32 wf_view_id(const struct wf_view *view)
 	return view ? view->id : WFPATCH_BASE_VIEW;
 }
 
+/* Is it that view, and not a turnstile made of it? NULL is the base. */
+static inline bool wf_view_is(const struct wf_view *view, u32 id)
+{
+	return view ? !view->turnstile && view->id == id : id == WFPATCH_BASE_VIEW;
+}
+
 int wf_view_create(struct wf_process *p, u32 parent, u32 *id);
 struct wf_view *wf_view_begin(struct wf_process *p, u32 id, u32 parent);
 void wf_view_give_up(struct wf_view *view);

@@ -255,3 +255,24 @@ long try_list_blocked(int fd, struct wfpatch_blocked_info *infos, uint32_t room,
 		*total = list.total;
 	return ret;
 }
+
+uint32_t view_of(pid_t tid)
+{
+	struct wfpatch_thread_info infos[64];
+	uint32_t total, i;
+
+	CHECK_OK(try_list_threads(device, infos, 64, &total));
+	for (i = 0; i < total && i < 64; i++)
+		if (infos[i].tid == tid)
+			return infos[i].view;
+	FAIL("thread %d is not listed", tid);
+}
+
+void wait_view(pid_t tid, uint32_t view)
+{
+	int tries;
+
+	for (tries = 0; tries < 1000 && view_of(tid) != view; tries++)
+		usleep(10000);
+	CHECK_EQ(view_of(tid), view);
+}

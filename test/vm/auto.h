@@ -31,4 +31,8 @@ long try_auto_here(int fd, uint32_t view);	/* in the calling thread */
 long try_commit(int fd, uint32_t view);
 long try_list_blocked(int fd, struct wfpatch_blocked_info *infos, uint32_t room, uint32_t *total);
 
+/* The view of a thread, by the test's handle. To wait for it: for some seconds. */
+uint32_t view_of(pid_t tid);
+void wait_view(pid_t tid, uint32_t view);
+
 #endif

@@ -25,18 +25,6 @@ static void go(uint32_t view)
 	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, view);
 }
 
-static uint32_t view_of(pid_t tid)
-{
-	struct wfpatch_thread_info infos[64];
-	uint32_t total, i;
-
-	CHECK_OK(try_list_threads(device, infos, 64, &total));
-	for (i = 0; i < total && i < 64; i++)
-		if (infos[i].tid == tid)
-			return infos[i].view;
-	FAIL("thread %d is not listed", tid);
-}
-
 /*
  * What is found out about a thread that is in the way, within some seconds. Addresses of code must not be
  * left on the stack of a thread that is to be moved; so this is not there.
@@ -61,15 +49,6 @@ static const struct wfpatch_blocked_info *wait_blocked(pid_t tid, uint32_t reaso
 static __attribute__((noinline)) bool in_old_code(uint64_t word)
 {
 	return word > (uintptr_t)old_code && word < (uintptr_t)old_code + 256;
-}
-
-static void wait_view(pid_t tid, uint32_t view)
-{
-	int tries;
-
-	for (tries = 0; tries < 1000 && view_of(tid) != view; tries++)
-		usleep(10000);
-	CHECK_EQ(view_of(tid), view);
 }
 
 static long call_old(void *unused)

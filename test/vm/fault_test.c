@@ -14,10 +14,7 @@
 #include <unistd.h>
 
 #include "auto.h"
-#include "guest.h"
-#include "target.h"
-
-#define MOST	3000	/* allocations that one request makes at most */
+#include "inject.h"
 
 static long *data;
 static code_fn code;
@@ -25,14 +22,7 @@ static uint32_t view, made;
 
 static void prepare(void)
 {
-	if (access("/proc/thread-self/fail-nth", W_OK))
-		skip_test("the kernel injects no failures");
-	guest_set("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
-	guest_set("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
-	guest_set("/sys/kernel/debug/fail_page_alloc/min-order", "0");
-	guest_set("/sys/kernel/debug/failslab/verbose", "0");
-	guest_set("/sys/kernel/debug/fail_page_alloc/verbose", "0");
-	guest_set("/sys/kernel/debug/fail_usercopy/verbose", "0");
+	inject_prepare();
 	data = map_filled(8);
 	code = make_code(1);
 	view = new_view(0);
@@ -40,50 +30,36 @@ static void prepare(void)
 	put_long(view, page_of(data, 1), 77);
 }
 
-/* Lets the @nth allocation from now on fail, of this thread. */
-static int fail_fd(void)
+static size_t picture(char *to, size_t room)
 {
-	return CHECK_LIBC(open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC));
+	struct wfpatch_view_info views[8];
+	long nr = try_list_views(device, views, 8, NULL), i;
+	size_t n = 0;
+
+	CHECK_OK(nr);
+	for (i = 0; i < nr; i++)
+		n += (size_t)snprintf(to + n, room - n, "view %u of %u flags %#x %u threads %llu pages\n",
+				      views[i].view, views[i].parent, views[i].flags,
+				      views[i].nr_threads, views[i].nr_overlays);
+	return n;
 }
 
-/* How often did a request fail before it came through? */
-static int with_failures(long (*call)(void), void (*undo)(void))
+/* How often did a request of the calling thread fail before it came through? */
+static unsigned int with_failures(long (*call)(void), void (*undo)(void))
 {
-	int fd = fail_fd(), nth, failed = 0;
-	struct wfpatch_view_info before[8], after[8];
+	const struct trial trial = { .call = call, .undo = undo, .picture = picture };
+	struct injector caller = injector_of_caller();
 
-	/* All of the first, fewer of the later ones. */
-	for (nth = 1; nth <= MOST; nth += 1 + nth / 24) {
-		char number[16] = "", left[16] = "";
-		long nr = try_list_views(device, before, 8, NULL), result;
-		bool unused;
+	return inject_all(&caller, &trial).failed;
+}
 
-		CHECK_OK(nr);
-		snprintf(number, sizeof(number), "%d", nth);
-		CHECK(pwrite(fd, number, strlen(number), 0) > 0);
-		result = call();
-		/* It may hit this, too. */
-		unused = pread(fd, left, sizeof(left) - 1, 0) <= 0 || atoi(left);
-		while (pwrite(fd, "0", 1, 0) != 1)
-			;
-		if (result) {
-			failed++;
-			if (result != -ENOMEM && result != -EFAULT && result != -EAGAIN)
-				FAIL("failure %d: expected ENOMEM, seen %s", nth,
-				     error_name(-result));
-			CHECK_EQ(try_list_views(device, after, 8, NULL), nr);
-			if (memcmp(before, after, (size_t)nr * sizeof(before[0])))
-				FAIL("failure %d changed the views", nth);
-		} else {
-			undo();
-		}
-		/* There are fewer places than that. */
-		if (!result && unused)
-			break;
-	}
-	close(fd);
-	CHECK(nth <= MOST);
-	return failed;
+/* The same for each of its copies from and to user memory alone. */
+static unsigned int with_copies(long (*call)(void), void (*undo)(void))
+{
+	const struct trial trial = { .call = call, .undo = undo, .picture = picture };
+	struct injector copies = injector_of_copies();
+
+	return inject_all(&copies, &trial).failed;
 }
 
 static long create_one(void)
@@ -103,6 +79,7 @@ TEST(a_view_is_made_or_not)
 {
 	prepare();
 	CHECK(with_failures(create_one, delete_one) > 0);
+	CHECK(with_copies(create_one, delete_one) > 0);
 	CHECK_EQ(nr_views(), 1);
 }
 
@@ -128,6 +105,7 @@ TEST(segments_are_written_or_not)
 {
 	prepare();
 	CHECK(with_failures(write_two, forget_two) > 0);
+	CHECK(with_copies(write_two, forget_two) > 0);
 	CHECK_EQ(get_long(view, page_of(data, 1)), 77);
 }
 
@@ -149,6 +127,7 @@ TEST(a_range_is_pinned_or_not)
 	/* The base's pages take memory, too. */
 	CHECK_EQ(madvise(page_of(data, 4), 2 * PAGE, MADV_DONTNEED), 0);
 	CHECK(with_failures(pin_two, unpin_two) > 0);
+	CHECK(with_copies(pin_two, unpin_two) > 0);
 	CHECK_ERROR(try_unpin(page_of(data, 4), PAGE), ENOENT);
 }
 
@@ -169,6 +148,7 @@ TEST(a_thread_migrates_or_stays)
 {
 	prepare();
 	CHECK(with_failures(go, come_back) > 0);
+	CHECK(with_copies(go, come_back) > 0);
 	CHECK_EQ(current_view(), 0);
 }
 
@@ -259,81 +239,6 @@ TEST(a_store_that_needs_a_copy_is_not_lost)
 	CHECK_EQ(LOAD(*page_of(data, 1)), 1000);
 }
 
-/* --- another process ------------------------------------------------------------------------- */
-
-static struct target other;
-static int attached, image;
-static void *place;
-
-static long attach_one(void)
-{
-	long result;
-
-	attached = open(DEVICE_PATH, O_RDWR | O_CLOEXEC);
-	if (attached < 0)
-		return -errno;
-	result = try_attach_with(attached, other.pidfd);
-	if (result)
-		close(attached);
-	return result;
-}
-
-static void detach_one(void)
-{
-	uint32_t id;
-
-	CHECK_OK(try_create(attached, 0, &id));
-	CHECK_EQ(close(attached), 0);
-}
-
-TEST(a_handle_is_attached_or_not)
-{
-	prepare();
-	target_start(&other, NULL, NULL);
-	CHECK(with_failures(attach_one, detach_one) > 0);
-	target_kill(&other);
-}
-
-static long map_one(void)
-{
-	void *addr = place;
-
-	return try_map(attached, image, PROT_READ | PROT_EXEC, &addr, PAGE, 0);
-}
-
-static void unmap_one(void)
-{
-	CHECK_EQ(target_ask(&other, TARGET_LOAD, place), 0);
-	CHECK_OK(try_unmap(attached, place, PAGE));
-}
-
-static long unmap_again(void)
-{
-	return try_unmap(attached, place, PAGE);
-}
-
-static void map_again(void)
-{
-	CHECK_OK(map_one());
-}
-
-TEST(an_image_is_mapped_and_unmapped_or_not)
-{
-	prepare();
-	place = map_pages(1, PROT_NONE);
-	CHECK_LIBC(munmap(place, PAGE));
-	image = CHECK_LIBC(memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-	CHECK_LIBC(ftruncate(image, PAGE));
-	CHECK_LIBC(fcntl(image, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK));
-	target_start(&other, NULL, NULL);
-	CHECK_OK(attach_one());
-	/* Had a failure left it mapped, the next attempt would give EEXIST. */
-	CHECK(with_failures(map_one, unmap_one) > 0);
-	CHECK_OK(map_one());
-	CHECK(with_failures(unmap_again, map_again) > 0);
-	target_kill(&other);
-}
-
 static uint32_t replaced;
 
 static long transit(void)
@@ -358,6 +263,7 @@ TEST(a_transition_is_begun_or_not)
 	replaced = auto_view();
 	WAIT_FOR(view_threads(0) == 1);
 	CHECK(with_failures(transit, transit_back) > 0);
+	CHECK(with_copies(transit, transit_back) > 0);
 	CHECK_EQ(old_code(NULL, NULL), 1);
 }
 
@@ -389,5 +295,6 @@ TEST(a_view_is_committed_or_not)
 	prepare();
 	begin_again();
 	CHECK(with_failures(commit_one, see_it_committed) > 0);
+	CHECK(with_copies(commit_one, see_it_committed) > 0);
 	enter(0);
 }

@@ -75,32 +75,7 @@ static __always_inline struct wf_trace_stats *stats_of(__u64 mm)
 	return stats;
 }
 
-/* Does the current thread run in this address space? Nothing tells without the kernel's types. */
-static __always_inline _Bool is_own(__u64 mm)
-{
-	__u64 own = 0;
-
-	if (!config.mm_offset)
-		return 0;
-	bpf_probe_read_kernel(&own, sizeof(own),
-			      (void *)bpf_get_current_task() + config.mm_offset);
-	return own == mm;
-}
-
-/* The current thread's id if it belongs to the process; then the process is known, too. */
-static __always_inline __s32 own_thread(struct wf_trace_stats *stats, __u64 mm, _Bool sure)
-{
-	__u64 id = bpf_get_current_pid_tgid();
-
-	if (!sure && !is_own(mm))
-		return 0;
-	if (!stats->tgid)
-		stats->tgid = id >> 32;
-	return (__s32)id;
-}
-
-static __always_inline void send(struct wf_trace_stats *stats, __u32 type, __s32 tid, void *event,
-				 __u32 size)
+static __always_inline void send(struct wf_trace_stats *stats, __u32 type, void *event, __u32 size)
 {
 	struct wf_trace_record *record = bpf_ringbuf_reserve(&records, sizeof(*record), 0);
 
@@ -111,8 +86,6 @@ static __always_inline void send(struct wf_trace_stats *stats, __u32 type, __s32
 	record->time = bpf_ktime_get_ns();
 	record->type = type;
 	record->tgid = stats->tgid;
-	record->tid = tid;
-	record->reserved = 0;
 	bpf_probe_read_kernel(&record->event, size, event);
 	bpf_ringbuf_submit(record, 0);
 }
@@ -133,31 +106,32 @@ int wfpatch_##name(void *context)							\
 											\
 	bpf_probe_read_kernel(&e, sizeof(e), context + config.start);			\
 	stats = stats_of(e.mm);								\
-	if (stats)									\
-		on_##name(&e, stats);							\
+	if (!stats)									\
+		return 0;								\
+	stats->tgid = e.tgid;								\
+	on_##name(&e, stats);								\
 	return 0;									\
 }											\
 static __always_inline void on_##name(struct wf_trace_##name *e, struct wf_trace_stats *stats)
 
-#define SEND(name, tid) send(stats, WF_TRACE_##name, tid, e, sizeof(*e))
+#define SEND(name) send(stats, WF_TRACE_##name, e, sizeof(*e))
 
 /* cppcheck-suppress unknownMacro; it does not find SEC() in libbpf's header. */
 PROGRAM(open)
 {
-	stats->tgid = e->tgid;
-	SEND(open, 0);
+	SEND(open);
 }
 
 PROGRAM(create)
 {
 	count(stats->created);
-	SEND(create, own_thread(stats, e->mm, 0));
+	SEND(create);
 }
 
 PROGRAM(delete)
 {
 	count(stats->deleted);
-	SEND(delete, 0);
+	SEND(delete);
 }
 
 /* Which power of two a time reaches, in microseconds. */
@@ -185,7 +159,6 @@ PROGRAM(migrate)
 {
 	__u64 begin = stats->begin, ns;
 	_Bool counted = begin && e->to == stats->target;
-	__s32 tid;
 
 	count(stats->migrations);
 	if (counted) {
@@ -195,37 +168,28 @@ PROGRAM(migrate)
 		if (ns > stats->latency_max)
 			stats->latency_max = ns;
 	}
-	tid = own_thread(stats, e->mm, 0);
 	/* Of an AUTO transition a move tells the same, and more. */
 	if (config.all || (counted && !(stats->flags & WFPATCH_TRANSITION_AUTO)))
-		SEND(migrate, tid);
+		SEND(migrate);
 }
 
 PROGRAM(overlay)
 {
-	__s32 tid = 0;
-
 	if (e->action == WF_TRACE_MAKE)
 		count(stats->made);
 	else if (e->action == WF_TRACE_DROP)
 		count(stats->dropped);
 	else
 		count(stats->copied);
-	/* Only threads in the view copy by a fault. */
-	if (e->action == WF_TRACE_COPY)
-		tid = own_thread(stats, e->mm, 1);
 	if (config.all)
-		SEND(overlay, tid);
+		SEND(overlay);
 }
 
-/* Only threads in the view are served. */
 PROGRAM(sync)
 {
-	__s32 tid = own_thread(stats, e->mm, 1);
-
 	count(stats->syncs);
 	if (config.all)
-		SEND(sync, tid);
+		SEND(sync);
 }
 
 PROGRAM(revalidate)
@@ -234,53 +198,47 @@ PROGRAM(revalidate)
 	if (e->changed)
 		count(stats->changed);
 	if (config.all)
-		SEND(revalidate, 0);
+		SEND(revalidate);
 }
 
 PROGRAM(transition_begin)
 {
-	stats->tgid = e->tgid;
 	stats->target = e->view;
 	stats->flags = e->flags;
 	stats->seq = e->seq;
 	stats->begin = bpf_ktime_get_ns();
 	count(stats->transitions);
-	SEND(transition_begin, 0);
+	SEND(transition_begin);
 }
 
 PROGRAM(transition_end)
 {
-	stats->tgid = e->tgid;
 	/* Not if it is the end of one that this one has taken the place of. */
 	if (stats->seq == e->seq)
 		stats->begin = 0;
-	SEND(transition_end, 0);
+	SEND(transition_end);
 }
 
 PROGRAM(look)
 {
-	stats->tgid = e->tgid;
 	count(stats->looks);
-	SEND(look, e->tid);
+	SEND(look);
 }
 
 PROGRAM(move)
 {
-	stats->tgid = e->tgid;
 	count(stats->moves);
-	SEND(move, e->tid);
+	SEND(move);
 }
 
 PROGRAM(trap)
 {
-	stats->tgid = e->tgid;
 	count(stats->traps);
-	SEND(trap, e->tid);
+	SEND(trap);
 }
 
 PROGRAM(commit)
 {
-	stats->tgid = e->tgid;
 	count(stats->commits);
-	SEND(commit, 0);
+	SEND(commit);
 }

@@ -29,24 +29,29 @@ struct wf_trace_open {
 
 struct wf_trace_create {
 	__u64 mm;
+	__s32 tgid;
 	__u32 view;
 	__u32 parent;
 };
 
 struct wf_trace_delete {
 	__u64 mm;
+	__s32 tgid;
 	__u32 view;
 	__u32 threads;
 };
 
 struct wf_trace_migrate {
 	__u64 mm;
+	__s32 tgid;
+	__s32 tid;
 	__u32 from;
 	__u32 to;
 };
 
 struct wf_trace_overlay {
 	__u64 mm;
+	__s32 tgid;
 	__u32 view;
 	__u64 addr;
 	__s32 action;
@@ -54,12 +59,14 @@ struct wf_trace_overlay {
 
 struct wf_trace_sync {
 	__u64 mm;
+	__s32 tgid;
 	__u32 view;
 	__u64 addr;
 };
 
 struct wf_trace_revalidate {
 	__u64 mm;
+	__s32 tgid;
 	__u32 view;
 	__u64 start;
 	__u64 end;
@@ -136,9 +143,7 @@ union wf_trace_event {
 struct wf_trace_record {
 	__u64 time;	/* ns, CLOCK_MONOTONIC */
 	__u32 type;	/* enum wf_trace_type */
-	__s32 tgid;	/* of the process, as far as the kernel side knows it, else 0 */
-	__s32 tid;	/* of the thread that caused the event, if it belongs to the process, else 0 */
-	__u32 reserved;
+	__s32 tgid;	/* of the process */
 	union wf_trace_event event;
 };
 
@@ -161,7 +166,7 @@ struct wf_trace_stats {
 	__u32 target;			/* its view */
 	__u32 flags;			/* of its request */
 	__u32 seq;
-	__s32 tgid;			/* 0: not known yet */
+	__s32 tgid;
 };
 
 /* Processes that are counted at once. Others are lost, and said to be. */
@@ -172,9 +177,7 @@ struct wf_trace_stats {
 /* What the tool finds out before it loads the programs; their .rodata. */
 struct wf_trace_config {
 	__u32 start;		/* where an event's own fields begin: behind the common ones */
-	__u32 mm_offset;	/* of mm in struct task_struct, 0 if not known */
 	__u32 all;		/* a record of frequent events, too, which else are only counted */
-	__u32 reserved;
 };
 
 #endif

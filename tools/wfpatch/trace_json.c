@@ -124,7 +124,7 @@ static void put_thread_event(FILE *out, const struct wf_trace_record *record)
 
 	switch (record->type) {
 	case WF_TRACE_migrate:
-		NUMBER("tid", record->tid);
+		NUMBER("tid", e->migrate.tid);
 		NUMBER("from", e->migrate.from);
 		NUMBER("to", e->migrate.to);
 		break;

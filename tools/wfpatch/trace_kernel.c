@@ -4,7 +4,6 @@
  * found. The layout of the events is compared with what the running kernel says of them first.
  */
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/magic.h>
@@ -48,19 +47,22 @@ static const struct event {
 	[WF_TRACE_open] = { "wfpatch_open", {
 		FIELD(open, mm), FIELD(open, tgid), FIELD(open, by) } },
 	[WF_TRACE_create] = { "wfpatch_create", {
-		FIELD(create, mm), FIELD(create, view), FIELD(create, parent) } },
+		FIELD(create, mm), FIELD(create, tgid), FIELD(create, view),
+		FIELD(create, parent) } },
 	[WF_TRACE_delete] = { "wfpatch_delete", {
-		FIELD(delete, mm), FIELD(delete, view), FIELD(delete, threads) } },
+		FIELD(delete, mm), FIELD(delete, tgid), FIELD(delete, view),
+		FIELD(delete, threads) } },
 	[WF_TRACE_migrate] = { "wfpatch_migrate", {
-		FIELD(migrate, mm), FIELD(migrate, from), FIELD(migrate, to) } },
+		FIELD(migrate, mm), FIELD(migrate, tgid), FIELD(migrate, tid),
+		FIELD(migrate, from), FIELD(migrate, to) } },
 	[WF_TRACE_overlay] = { "wfpatch_overlay", {
-		FIELD(overlay, mm), FIELD(overlay, view), FIELD(overlay, addr),
-		FIELD(overlay, action) } },
+		FIELD(overlay, mm), FIELD(overlay, tgid), FIELD(overlay, view),
+		FIELD(overlay, addr), FIELD(overlay, action) } },
 	[WF_TRACE_sync] = { "wfpatch_sync", {
-		FIELD(sync, mm), FIELD(sync, view), FIELD(sync, addr) } },
+		FIELD(sync, mm), FIELD(sync, tgid), FIELD(sync, view), FIELD(sync, addr) } },
 	[WF_TRACE_revalidate] = { "wfpatch_revalidate", {
-		FIELD(revalidate, mm), FIELD(revalidate, view), FIELD(revalidate, start),
-		FIELD(revalidate, end), FIELD(revalidate, changed) } },
+		FIELD(revalidate, mm), FIELD(revalidate, tgid), FIELD(revalidate, view),
+		FIELD(revalidate, start), FIELD(revalidate, end), FIELD(revalidate, changed) } },
 	[WF_TRACE_transition_begin] = { "wfpatch_transition_begin", {
 		FIELD(transition_begin, mm), FIELD(transition_begin, tgid),
 		FIELD(transition_begin, view), FIELD(transition_begin, seq),
@@ -217,43 +219,6 @@ static int check_events(unsigned int *start, char *error, size_t size)
 	return 0;
 }
 
-/* The offset of mm in a struct task_struct, also in its unnamed parts; 0: not found. */
-static __u32 find_mm(const struct btf *btf, const struct btf_type *type)
-{
-	const struct btf_member *members = btf_members(type);
-
-	for (__u32 i = 0; i < btf_vlen(type); i++) {
-		const char *name = btf__name_by_offset(btf, members[i].name_off);
-		const struct btf_type *inner = btf__type_by_id(btf, members[i].type);
-		__u32 offset = btf_member_bit_offset(type, i) / 8, found;
-
-		if (name && !strcmp(name, "mm"))
-			return offset;
-		if ((!name || !*name) && inner && btf_is_composite(inner)) {
-			found = find_mm(btf, inner);
-			if (found)
-				return offset + found;
-		}
-	}
-	return 0;
-}
-
-/* Without the kernel's types the programs know fewer processes by name, which is no error. */
-static __u32 mm_offset(void)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	__u32 offset = 0;
-	int id;
-
-	if (libbpf_get_error(btf))
-		return 0;
-	id = btf__find_by_name_kind(btf, "task_struct", BTF_KIND_STRUCT);
-	if (id > 0)
-		offset = find_mm(btf, btf__type_by_id(btf, id));
-	btf__free(btf);
-	return offset;
-}
-
 static int handle_record(void *context, void *data, size_t size)
 {
 	struct trace_kernel *kernel = context;
@@ -321,10 +286,8 @@ int trace_kernel_open(struct trace_kernel **result, bool all, trace_record_fn re
 	kernel->record = record;
 	kernel->context = context;
 	err = check_events(&config.start, error, size);
-	if (!err) {
-		config.mm_offset = mm_offset();
+	if (!err)
 		err = load(kernel, &config, error, size);
-	}
 	if (!err)
 		err = attach(kernel, error, size);
 	if (err) {

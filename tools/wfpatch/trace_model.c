@@ -195,7 +195,7 @@ int trace_model_record(struct trace_model *model, struct trace_process *process,
 		forget_names(model, process);
 		return 0;
 	case WF_TRACE_migrate:
-		return move_thread(&process->transition, record->tid, event->migrate.to);
+		return move_thread(&process->transition, event->migrate.tid, event->migrate.to);
 	case WF_TRACE_move:
 		return move_thread(&process->transition, event->move.tid, event->move.to);
 	case WF_TRACE_look:

@@ -160,10 +160,8 @@ static void put_event(FILE *out, const struct trace_model *model,
 			e->delete.threads);
 		break;
 	case WF_TRACE_migrate:
-		if (record->tid)
-			put_thread(out, process, record->tid);
-		fprintf(out, "%s from view %u to view %u", record->tid ? "" : "a thread",
-			e->migrate.from, e->migrate.to);
+		put_thread(out, process, e->migrate.tid);
+		fprintf(out, " from view %u to view %u", e->migrate.from, e->migrate.to);
 		put_since(out, process, record->time);
 		break;
 	case WF_TRACE_overlay:
