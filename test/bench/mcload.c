@@ -38,6 +38,10 @@ static const char usage_text[] =
 "  -p COMMAND     probe: a command with an answer of one line; the key 'probe', stored with a time\n"
 "                 to live of a day, may be asked for\n"
 "  -P MSEC        each connection is probed so often (250)\n"
+"  -X             each probe on a connection of its own: the command is sent without an end of\n"
+"                 line, and the answer is what the server says until it closes the connection, be\n"
+"                 it nothing. Instead of the connections, the server's threads (-W) are probed, in\n"
+"                 turn, as long as nobody else connects to it\n"
 "  -O REGEX       the probe's answer from the old code (extended regular expression)\n"
 "  -N REGEX       the probe's answer from the new code; what matches both or none is a failure\n"
 "  -n NICE        priority to run at, from 0 down to -20: a load that is sent late shows latencies\n"
@@ -203,6 +207,9 @@ static void parse_option(struct load *load, int name, char *text)
 	case 'n':
 		set_priority(text);
 		break;
+	case 'X':
+		load->fresh = true;
+		break;
 	case 'h':
 		fputs(usage_text, stdout);
 		exit(0);
@@ -217,7 +224,7 @@ static void parse_options(struct load *load, int argc, char **argv)
 	bool old = false, new = false;
 	int option;
 
-	while ((option = getopt(argc, argv, "s:c:r:t:k:b:w:B:W:p:P:O:N:n:g:C:o:R:h")) != -1) {
+	while ((option = getopt(argc, argv, "s:c:r:t:k:b:w:B:W:p:P:XO:N:n:g:C:o:R:h")) != -1) {
 		parse_option(load, option, optarg);
 		old |= option == 'O';
 		new |= option == 'N';
@@ -229,8 +236,12 @@ static void parse_options(struct load *load, int argc, char **argv)
 	if (load->batch_keys && load->nr_conns < load->workers)
 		die("batches want at least as many connections as the server has threads");
 	load->load_stream.interval = NSEC_PER_SEC / load->rate;
+	load->nr_probed = load->fresh ? load->workers : load->nr_conns;
+	load->last = calloc(load->nr_probed, sizeof(*load->last));
+	if (!load->last)
+		die("no memory");
 	if (load->probe)
-		load->probe_stream.interval = load->probe_msec * NSEC_PER_MSEC / load->nr_conns;
+		load->probe_stream.interval = load->probe_msec * NSEC_PER_MSEC / load->nr_probed;
 }
 
 static void open_connections(struct load *load)
@@ -264,7 +275,7 @@ static uint64_t issue(struct load *load)
 		&load->load_stream, &load->batch_stream, &load->probe_stream,
 	};
 	struct conn **const conns[] = { load->regular, load->batchers, NULL };
-	const unsigned int nr_conns[] = { load->nr_regular, load->nr_batchers, load->nr_conns };
+	const unsigned int nr_conns[] = { load->nr_regular, load->nr_batchers, load->nr_probed };
 	const enum request_kind kinds[] = { REQ_GET, REQ_BATCH, REQ_PROBE };
 	uint64_t now = now_ns(), next = UINT64_MAX;
 
@@ -276,7 +287,7 @@ static uint64_t issue(struct load *load)
 			continue;
 		for (;; stream->issued++) {
 			unsigned int turn = stream->issued % nr_conns[i];
-			struct conn *conn = conns[i] ? conns[i][turn] : &load->conns[turn];
+			struct conn *conn;
 
 			req.due = load->start + stream->issued * stream->interval;
 			if (req.due > now)
@@ -287,6 +298,11 @@ static uint64_t issue(struct load *load)
 				req.kind = (load->random >> 40) % 100 < load->writes ? REQ_SET :
 										       REQ_GET;
 			}
+			if (req.kind == REQ_PROBE && load->fresh) {
+				conn_probe(load, &req, turn);
+				continue;
+			}
+			conn = conns[i] ? conns[i][turn] : &load->conns[turn];
 			conn_issue(conn, &req);
 			conn_flush(conn);
 		}
@@ -325,6 +341,8 @@ static void handle(struct load *load, const struct epoll_event *event)
 			conn_readable(conn);
 		if (event->events & EPOLLOUT)
 			conn_flush(conn);
+		if (conn->passing && conn->fd < 0)
+			conn_free(conn);
 	}
 }
 
@@ -387,6 +405,14 @@ static void start(struct load *load)
 	fflush(stdout);
 }
 
+static void lose(struct conn *conn)
+{
+	for (; conn->pending; conn->pending--) {
+		stats_lost(conn->load, &conn->ring[conn->head]);
+		conn->head = (conn->head + 1) % conn->ring_size;
+	}
+}
+
 static void run(struct load *load)
 {
 	uint64_t end = UINT64_MAX;
@@ -400,14 +426,10 @@ static void run(struct load *load)
 	}
 	if (drain(load, now_ns() + load->grace * NSEC_PER_SEC))
 		return;
-	for (unsigned int i = 0; i < load->nr_conns; i++) {
-		struct conn *conn = &load->conns[i];
-
-		for (; conn->pending; conn->pending--) {
-			stats_lost(load, &conn->ring[conn->head]);
-			conn->head = (conn->head + 1) % conn->ring_size;
-		}
-	}
+	for (unsigned int i = 0; i < load->nr_conns; i++)
+		lose(&load->conns[i]);
+	for (struct conn *conn = load->passing; conn; conn = conn->next)
+		lose(conn);
 }
 
 static void write_file(const struct load *load, const char *path,

@@ -58,7 +58,7 @@ struct tally {
 	struct histogram latency;
 };
 
-/* What the probes of one connection saw in one phase. */
+/* What the probes of one connection, or thread, saw in one phase. */
 struct behaviour {
 	uint64_t old;
 	uint64_t new;
@@ -99,6 +99,7 @@ struct conn {
 	unsigned int index;
 	int fd;			/* -1 once the connection is broken */
 	bool batch;
+	bool passing;		/* made for one probe */
 	bool polls_out;
 	uint32_t *versions;	/* of this connection's own keys, as last sent */
 	struct request *ring;	/* requests without an answer, in the order sent */
@@ -107,7 +108,7 @@ struct conn {
 	size_t ring_size;
 	struct buffer out;
 	struct buffer in;
-	enum answer last;
+	struct conn *next;	/* if passing, in load.passing */
 };
 
 /* A stream of requests at a constant rate. */
@@ -131,6 +132,7 @@ struct load {
 	unsigned int seconds;	/* 0: until told to stop */
 	const char *probe;
 	unsigned int probe_msec;
+	bool fresh;		/* a connection for each probe; threads are probed in turn */
 	regex_t probe_old;
 	regex_t probe_new;
 	const char *control_path;
@@ -143,6 +145,9 @@ struct load {
 	unsigned int nr_regular;
 	struct conn **batchers;
 	unsigned int nr_batchers;
+	struct conn *passing;
+	enum answer *last;	/* by what is probed: connection, or thread */
+	unsigned int nr_probed;
 	struct stream load_stream;
 	struct stream batch_stream;
 	struct stream probe_stream;
@@ -183,6 +188,8 @@ void conn_open(struct conn *conn);
 void conn_issue(struct conn *conn, const struct request *req);
 void conn_flush(struct conn *conn);
 void conn_readable(struct conn *conn);
+void conn_probe(struct load *load, const struct request *req, unsigned int thread);
+void conn_free(struct conn *conn);
 void conn_store_shared(struct load *load);
 
 /* mcload_stats.c */

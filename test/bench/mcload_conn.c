@@ -257,26 +257,33 @@ static ssize_t check_data(struct conn *conn, const struct request *req, const ch
 	return len < expected->len ? 0 : (ssize_t)expected->len;
 }
 
-static ssize_t check_probe(struct conn *conn, const struct request *req, const char *data,
-			   size_t len)
+/* Returns false if the answer to a probe is neither the old code's nor the new one's. */
+static bool judge_probe(struct conn *conn, const struct request *req, const char *data, size_t len)
 {
-	const char *end = memmem(data, len, "\r\n", 2);
 	struct load *load = conn->load;
 	char line[PROBE_LINE_MAX];
 	bool old, new;
 
-	if (!end)
-		return len < PROBE_LINE_MAX ? 0 : -1;
-	if (end - data >= PROBE_LINE_MAX)
-		return -1;
-	memcpy(line, data, end - data);
-	line[end - data] = 0;
+	if (len >= PROBE_LINE_MAX)
+		return false;
+	memcpy(line, data, len);
+	line[len] = 0;
 	old = !regexec(&load->probe_old, line, 0, NULL, 0);
 	new = !regexec(&load->probe_new, line, 0, NULL, 0);
 	if (old == new)
-		return -1;
+		return false;
 	stats_probe(conn, req, old ? ANSWER_OLD : ANSWER_NEW);
-	return end + 2 - data;
+	return true;
+}
+
+static ssize_t check_probe(struct conn *conn, const struct request *req, const char *data,
+			   size_t len)
+{
+	const char *end = memmem(data, len, "\r\n", 2);
+
+	if (!end)
+		return len < PROBE_LINE_MAX ? 0 : -1;
+	return judge_probe(conn, req, data, end - data) ? end + 2 - data : -1;
 }
 
 static void check_answers(struct conn *conn, uint64_t when)
@@ -312,6 +319,26 @@ static void check_answers(struct conn *conn, uint64_t when)
 	}
 }
 
+/* The server has closed the connection of a probe: the answer is whole. */
+static void end_probe(struct conn *conn)
+{
+	const struct request *req = &conn->ring[conn->head];
+	size_t len = conn->in.len;
+
+	if (len >= 2 && !memcmp(conn->in.data + len - 2, "\r\n", 2))
+		len -= 2;
+	/* The data of a buffer that nothing came into are NULL. */
+	if (!judge_probe(conn, req, len ? conn->in.data : "", len)) {
+		show_mismatch(conn, conn->in.data, conn->in.len);
+		give_up(conn, "wrong answer to a probe");
+		return;
+	}
+	stats_answered(conn->load, req, now_ns());
+	conn->pending = 0;
+	close(conn->fd);
+	conn->fd = -1;
+}
+
 void conn_readable(struct conn *conn)
 {
 	while (conn->fd >= 0) {
@@ -322,12 +349,19 @@ void conn_readable(struct conn *conn)
 			continue;
 		if (len < 0 && errno == EAGAIN)
 			return;
+		if (!len && conn->passing) {
+			end_probe(conn);
+			return;
+		}
 		if (len <= 0) {
 			give_up(conn, len ? strerror(errno) : "closed by the server");
 			return;
 		}
 		conn->in.len += len;
-		check_answers(conn, now_ns());
+		if (!conn->passing)
+			check_answers(conn, now_ns());
+		else if (conn->in.len >= READ_SIZE)
+			give_up(conn, "no end of the answer to a probe");
 		if (len < READ_SIZE)
 			return;
 	}
@@ -351,4 +385,35 @@ void conn_open(struct conn *conn)
 	setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, conn->fd, &event))
 		die("epoll_ctl: %s", strerror(errno));
+}
+
+void conn_probe(struct load *load, const struct request *req, unsigned int thread)
+{
+	struct conn *conn = xrealloc(NULL, sizeof(*conn));
+
+	*conn = (struct conn){
+		.load = load, .index = thread, .passing = true, .next = load->passing,
+	};
+	load->passing = conn;
+	conn_open(conn);
+	stats_sent(load, req);
+	push(conn, req);
+	buffer_append(&conn->out, load->probe, strlen(load->probe));
+	conn_flush(conn);
+	if (conn->fd < 0)
+		conn_free(conn);
+}
+
+/* The end of a connection that was made for one probe. */
+void conn_free(struct conn *conn)
+{
+	struct conn **link = &conn->load->passing;
+
+	while (*link != conn)
+		link = &(*link)->next;
+	*link = conn->next;
+	free(conn->ring);
+	free(conn->out.data);
+	free(conn->in.data);
+	free(conn);
 }

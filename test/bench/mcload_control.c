@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The control socket of mcload: one command a connection, one line each way (but `probes` answers
- * with a line for each connection to the server).
+ * with a line for each connection to the server, or with -X for each of its threads).
  */
 #define _GNU_SOURCE
 #include "mcload.h"
@@ -58,8 +58,9 @@ static void show_probes(struct load *load, struct buffer *reply)
 {
 	static const char *const names[] = { "none", "old", "new" };
 
-	for (unsigned int i = 0; i < load->nr_conns; i++)
-		buffer_printf(reply, "connection %u %s\n", i, names[load->conns[i].last]);
+	for (unsigned int i = 0; i < load->nr_probed; i++)
+		buffer_printf(reply, "%s %u %s\n", load->fresh ? "thread" : "connection", i,
+			      names[load->last[i]]);
 	buffer_printf(reply, "ok\n");
 }
 

@@ -108,7 +108,7 @@ int stats_set_phase(struct load *load, const char *name)
 	if (i == load->nr_phases) {
 		phase = &load->phases[load->nr_phases++];
 		strcpy(phase->name, name);
-		phase->conns = calloc(load->nr_conns, sizeof(*phase->conns));
+		phase->conns = calloc(load->nr_probed, sizeof(*phase->conns));
 		if (!phase->conns)
 			die("no memory");
 	}
@@ -175,18 +175,19 @@ void stats_probe(struct conn *conn, const struct request *req, enum answer answe
 {
 	struct load *load = conn->load;
 	struct behaviour *seen = &load->phases[load->phase].conns[conn->index];
+	enum answer *last = &load->last[conn->index];
 	bool whole = req->phase == load->phase;
 
 	if (answer == ANSWER_OLD) {
 		seen->old += whole;
-		seen->to_old += conn->last == ANSWER_NEW;
+		seen->to_old += *last == ANSWER_NEW;
 		window_of(load, req)->old++;
 	} else {
 		seen->new += whole;
-		seen->to_new += conn->last == ANSWER_OLD;
+		seen->to_new += *last == ANSWER_OLD;
 		window_of(load, req)->new++;
 	}
-	conn->last = answer;
+	*last = answer;
 }
 
 static const char *const class_names[NR_CLASSES] = { "load", "batch", "probe" };
@@ -247,7 +248,7 @@ void stats_write_report(const struct load *load, FILE *file)
 				histogram_quantile(hist, 0.99), histogram_quantile(hist, 0.999),
 				hist->max);
 		}
-		for (unsigned int c = 0; load->probe && c < load->nr_conns; c++)
+		for (unsigned int c = 0; load->probe && c < load->nr_probed; c++)
 			fprintf(file, "probe\t%s\t%u\t%lu\t%lu\t%lu\t%lu\n", phase->name, c,
 				phase->conns[c].old, phase->conns[c].new, phase->conns[c].to_new,
 				phase->conns[c].to_old);
