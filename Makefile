@@ -20,7 +20,7 @@ have = $(wildcard $(1)/Makefile)
 Q := $(if $(filter 1,$(V)),,@)
 
 .PHONY: all module lib tools examples tests unit-tests vm-tests stress-program \
-	bench-programs test test-debug test-kernels test-packages test-load test-zoo zoo matrix unit stress stress-ng bench demo deb vm \
+	bench-programs test test-debug test-kernels test-packages test-load test-zoo zoo matrix unit stress stress-ng bench demo demo-points deb vm \
 	lint clean distclean help
 
 all: module lib tools examples
@@ -42,7 +42,8 @@ help:
 	@echo 'make stress          MINUTES=$(MINUTES) SEED= KERNEL=$(KERNEL) MODE= (all modes)'
 	@echo 'make stress-ng       memory stressors of stress-ng, in a view and without one'
 	@echo 'make bench           measurements in a VM that counts instructions'
-	@echo 'make demo            a server patched under load'
+	@echo 'make demo            Debian'\''s own memcached patched from outside under load, fifty times'
+	@echo 'make demo-points     a memcached with points of its own, compared with a global barrier'
 	@echo 'make deb             Debian packages, into build/deb'
 	@echo 'make vm              a shell in a VM with everything in /opt'
 	@echo 'make lint            checkpatch, sparse, compiler warnings, shellcheck, ...'
@@ -121,7 +122,11 @@ bench: module lib tools bench-programs
 	@scripts/deps vm bench
 	@test/bench/run
 
-demo: module lib examples bench-programs
+demo: module lib tools
+	@scripts/deps vm stockdemo
+	@examples/stock-memcached/demo
+
+demo-points: module lib
 	@scripts/deps vm demo
 	@examples/memcached/demo
 

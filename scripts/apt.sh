@@ -3,12 +3,16 @@
 # Packages of any Debian suite, without touching the host's own configuration of apt: lists and
 # archives live in the cache. Sourced after lib.sh.
 
-# private_apt SUITE...: sets the array apt_options, which make apt-get and apt-cache know these
-# suites and no others, and sees that the lists are there and not older than a day. WFPATCH_DEBIAN_MIRROR
-# and WFPATCH_SECURITY_MIRROR name other mirrors.
+# private_apt [--sources] SUITE...: sets the array apt_options, which make apt-get and apt-cache know
+# these suites and no others, with their source packages if asked for, and sees that the lists are
+# there and not older than a day. WFPATCH_DEBIAN_MIRROR and WFPATCH_SECURITY_MIRROR name other mirrors.
 private_apt() {
-	local dir suite mirror
-	dir=$WF_CACHE/apt/$(IFS=+; printf '%s' "$*")
+	local dir suite mirror type types=(deb)
+	if [ "$1" = --sources ]; then
+		types=(deb deb-src)
+		shift
+	fi
+	dir=$WF_CACHE/apt/$(IFS=+; printf '%s' "$*")${types[1]:++sources}
 	mkdir -p "$dir"/{lists,archives}/partial
 	apt_options=(-qq -o APT::Sandbox::User=root -o Acquire::Retries=3
 		-o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null
@@ -24,8 +28,10 @@ private_apt() {
 				mirror=${WFPATCH_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
 				;;
 			esac
-			printf 'deb [signed-by=%s] %s %s main\n' \
-				/usr/share/keyrings/debian-archive-keyring.gpg "$mirror" "$suite"
+			for type in "${types[@]}"; do
+				printf '%s [signed-by=%s] %s %s main\n' "$type" \
+					/usr/share/keyrings/debian-archive-keyring.gpg "$mirror" "$suite"
+			done
 		done >"$dir/sources.list"
 		apt-get "${apt_options[@]}" -o APT::Update::Error-Mode=any update >&2 || return
 		touch "$dir/fresh"

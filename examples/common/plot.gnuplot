@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
-# Draws the demo's latencies; called with the directory of windows.csv and marks.tsv as ARG1.
+# Draws a demo's latencies; called with the directory of windows.csv and marks.csv, a title, and what is
+# said of the lines.
 set terminal pngcairo size 1400,800 font 'sans,11'
 set output ARG1.'/latency.png'
 set datafile separator ','
-set multiplot layout 2,1 title 'memcached patched under load: views and a global barrier'
+set multiplot layout 2,1 title ARG2
 set grid ytics
 set lmargin 10
 set rmargin 3
 set xrange [0:*]
 
-# A line at each request: 0 patch or undo in a view, 1 behind the barrier, 2 first and last view.
+# A line at each mark, of three kinds.
 colour(kind) = kind == 0 ? '#9090ff' : kind == 1 ? '#ff9090' : '#b0b0b0'
 marks = ARG1.'/marks.csv'
 stats marks using 1 nooutput
@@ -24,8 +25,7 @@ do for [i = 0:STATS_records - 1] {
 set ylabel 'latency in ms (100 ms windows)'
 set yrange [0:*]
 set key top right horizontal
-set label 1 'lines: patch or undo in a view (blue), behind the barrier (red); '.\
-	'first view made, last one gone (grey)' at graph 0.01, 0.95 front
+set label 1 ARG3 at graph 0.01, 0.95 front
 plot ARG1.'/windows.csv' using 1:($7 / 1000) skip 1 with impulses lc rgb '#c0c0c0' title 'max', \
 	'' using 1:($6 / 1000) skip 1 with lines lc rgb '#e08000' title 'p99', \
 	'' using 1:($5 / 1000) skip 1 with lines lc rgb '#008040' title 'p50'
