@@ -3,7 +3,7 @@
 """A random C program, and a random change of it: random_change.py SEED DIRECTORY.
 
 Writes main.c, old.c and new.c there, and prints a line 'FUNCTIONS REFUSED COMPILER FLAGS...': how many
-functions f0(), f1()... main.c can be asked for, the kind that the change has to be refused for (or
+functions f0(), f1()... main.c can be asked for, the kind that the change may be refused for (or
 '-'), and how to compile all three. The program reads lines 'NAME NUMBER' and prints what the function
 returns, as test/unit/programs.h wants it. The same seed gives the same program.
 """

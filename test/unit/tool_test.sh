@@ -16,8 +16,12 @@ failed=0
 
 # Run a test function in a shell of its own; what it prints is shown if it fails.
 check() {
+	local status=0
 	number=$((number + 1))
-	if (set -e; "$1") >"$work/log" 2>&1; then
+	# Not as a condition itself: there set -e means nothing.
+	(set -e; "$1") >"$work/log" 2>&1 &
+	wait $! || status=$?
+	if [ "$status" = 0 ]; then
 		echo "ok $number - $1"
 	else
 		echo "not ok $number - $1"
@@ -279,6 +283,71 @@ pack_refuses_what_is_not_there() {
 	[ ! -e "$work/no.wfp" ]
 }
 
+# Two versions of an object in $work/before and $work/after, and the program of the first.
+make_versions() {
+	local version
+	for version in before after; do
+		mkdir -p "$work/$version"
+		cat >"$work/$version/answer.c" <<-END
+			#include <stdio.h>
+			int answer(int x) { return printf("%d", x) * $( [ $version = before ] && echo 2 || echo 3 ); }
+		END
+		echo 'int answer(int x); int main(void) { return answer(1); }' >"$work/$version/main.c"
+		(cd "$work/$version" && gcc -O2 -g -ffunction-sections -fdata-sections -c ./*.c)
+	done
+	gcc -o "$work/answers" "$work"/before/*.o
+}
+
+build_makes_what_diff_says() {
+	make_versions
+	expect 0 diff --old "$work"/before/*.o --new "$work"/after/*.o
+	said '^replaced  function answer (answer.c)' out
+	said '^can be patched$' out
+	expect 0 diff --json --old "$work"/before/*.o --new "$work"/after/*.o
+	json verdict 'can be patched'
+	json items 0 refers_to "['printf']"
+	expect 0 build --old "$work"/before/*.o --new "$work"/after/*.o --target "$work/answers" \
+		-o "$work/built.wfp" --version 3 --quiet
+	[ ! -s "$work/out" ]
+	expect 0 info "$work/built.wfp"
+	said '^version *3$' out
+	said '^function *answer, ' out
+	expect 7 diff --old "$work"/before/*.o --new "$work"/before/*.o
+	said '^nothing to patch$' out
+	expect 7 build --old "$work"/before/*.o --new "$work"/before/*.o --target "$work/answers" \
+		-o "$work/none.wfp"
+	said 'nothing to patch' err
+	[ -z "$(find "$work" -name 'none.wfp*' -o -name 'built.wfp.*')" ]
+}
+
+build_refuses_objects_that_do_not_belong_together() {
+	make_versions
+	expect 2 diff --old "$work"/before/{answer,main}.o --new "$work"/after/{main,answer}.o
+	said 'in the same order' out
+	expect 1 diff --old "$work"/before/*.o --new "$work/after/answer.o"
+	said '2 old objects and 1 new ones' err
+	expect 1 diff --old "$work/before/answer.o"
+	said 'give --old' err
+	expect 1 diff "$work/before/answer.o"
+	expect 2 diff --old "$work/before/answer.o" --new "$work/missing.o"
+	said 'cannot be opened: No such file' out
+	expect 2 diff --old "$work/before/answer.c" --new "$work/after/answer.o"
+	said 'not an x86-64 relocatable object' out
+	head -c 700 "$work/after/answer.o" >"$work/cut.o"
+	expect 2 diff --old "$work/before/answer.o" --new "$work/cut.o"
+	expect 1 diff --old "$work/before/answer.o" --new "$work/after/answer.o" --allow anything
+	said "nothing is refused as 'anything'" err
+	expect 1 diff --old "$work/before/answer.o" --new "$work/after/answer.o" --allow tls
+	said "'tls' cannot be allowed" err
+	# Another program has a function of that name, too.
+	echo 'int answer(int x) { return x; } int main(void) { return answer(1); }' >"$work/other.c"
+	gcc -O0 -o "$work/other" "$work/other.c"
+	expect 2 build --old "$work"/before/*.o --new "$work"/after/*.o --target "$work/other" \
+		-o "$work/other.wfp"
+	said '\[target\]' err
+	[ ! -e "$work/other.wfp" ]
+}
+
 check_says_whether_it_would_apply() {
 	local server other
 	make_patch
@@ -367,6 +436,8 @@ check missing_processes_and_patches_are_told_apart
 check without_the_device_nothing_is_changed
 check pack_makes_what_info_shows
 check pack_refuses_what_is_not_there
+check build_makes_what_diff_says
+check build_refuses_objects_that_do_not_belong_together
 check check_says_whether_it_would_apply
 check a_process_whose_first_thread_has_ended_is_read
 check nobody_may_patch_the_processes_of_others

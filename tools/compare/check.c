@@ -34,6 +34,16 @@ static bool touched(const struct pair *pair)
 
 /* --- before it is known what is replaced ------------------------------------------------------ */
 
+static void check_sources(struct comparison *comparison, struct pair *pair)
+{
+	if (*pair->old.source && *pair->new.source &&
+	    strcmp(pair->old.source, pair->new.source) != 0)
+		found(&comparison->findings, FINDING_FILE, pair->new.path,
+		      "give old and new objects in the same order",
+		      "it was compiled from %s, and %s, to which it is compared, from %s",
+		      pair->new.source, pair->old.path, pair->old.source);
+}
+
 static void check_compilers(struct comparison *comparison, struct pair *pair)
 {
 	const char *old = debug_producer(&pair->old), *new = debug_producer(&pair->new);
@@ -263,6 +273,16 @@ static void check_versions(struct comparison *comparison, struct pair *pair)
 	}
 }
 
+/* An enumeration may have more values behind the old ones. */
+static bool same_layout(const struct layout *old, const struct layout *new)
+{
+	size_t len = strlen(old->text);
+
+	if (begins_with(old->name, "enum ") && len)
+		return !strncmp(old->text, new->text, len - 1);
+	return !strcmp(old->text, new->text);
+}
+
 static void check_layouts(struct comparison *comparison, struct pair *pair)
 {
 	const struct layout *old, *new;
@@ -279,7 +299,7 @@ static void check_layouts(struct comparison *comparison, struct pair *pair)
 			if (strcmp(old[j].name, new[i].name) != 0)
 				continue;
 			any = true;
-			equal |= !strcmp(old[j].text, new[i].text);
+			equal |= same_layout(&old[j], &new[i]);
 		}
 		if (any && !equal)
 			found(&comparison->findings, FINDING_LAYOUT, new[i].name,
@@ -294,6 +314,7 @@ void check_pair(struct comparison *comparison, struct pair *pair)
 {
 	unsigned int i;
 
+	check_sources(comparison, pair);
 	check_items(comparison, pair);
 	for (i = 1; i < pair->new.nr_sections; i++)
 		check_section(comparison, pair, &pair->new.sections[i]);

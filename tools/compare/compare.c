@@ -43,9 +43,8 @@ static bool spread_change(struct item *item, struct item *of)
 		referrer = of->referrers[i];
 		if (referrer->kind == ITEM_NAMELESS && referrer != of && referrer != item)
 			any |= spread_change(item, referrer);
-		if (!referrer->counterpart || (referrer->kind == ITEM_CONST && referrer->global) ||
-		    (referrer->state != STATE_SAME && referrer->state != STATE_LINES) ||
-		    (referrer->kind != ITEM_CODE && referrer->kind != ITEM_CONST))
+		if (!referrer->counterpart ||
+		    (referrer->state != STATE_SAME && referrer->state != STATE_LINES))
 			continue;
 		referrer->state = STATE_CHANGED;
 		referrer->counterpart->state = STATE_CHANGED;
@@ -150,6 +149,10 @@ static void want(struct item *item, struct unit *unit)
 	}
 	if (item->landing_pads)
 		want(item->landing_pads, unit);
+	for (i = 0; item->kind == ITEM_CODE && i < unit->nr_items; i++) {
+		if (unit->items[i]->part_of == item)
+			want(unit->items[i], unit);
+	}
 }
 
 static void choose(struct comparison *comparison, struct pair *pair)
@@ -167,8 +170,6 @@ static void choose(struct comparison *comparison, struct pair *pair)
 	}
 	for (i = 0; i < pair->new.nr_items; i++) {
 		item = pair->new.items[i];
-		if (item->part_of && item->part_of->wanted)
-			want(item, &pair->new);
 		if (item->wanted && !item->why && item->state == STATE_NEW &&
 		    item->kind != ITEM_NAMELESS)
 			item->why = text("is new");

@@ -267,7 +267,11 @@ static int add_frame(struct emission *emission, const struct pair *pair,
 	memcpy(&back, frames->data + at + 4, 4);
 	if (at + 4 - back != *common) {
 		*common = at + 4 - back;
+		if (back > at + 4)
+			return -EINVAL;
 		memcpy(&back, frames->data + *common, 4);
+		if (*common + 4 + back > at)
+			return -EINVAL;
 		err = copy_record(emission, pair, frames, *common, back, common_to);
 	}
 	err = err ? err : copy_record(emission, pair, frames, at, len, &to);
@@ -384,6 +388,9 @@ int emit(struct comparison *comparison, const char *path)
 	}
 	if (!err)
 		err = write_file(&emission, path);
+	else if (!findings_refused(&comparison->findings))
+		found(&comparison->findings, FINDING_FILE, path, "compile the objects again",
+		      "the frame information of an object is damaged");
 	writer_free(&emission.writer);
 	return err;
 }

@@ -139,10 +139,15 @@ static enum item_kind kind_of(const struct section *section, bool named)
 	return named ? ITEM_CONST : ITEM_NAMELESS;
 }
 
+static bool is_landing_pads(const struct section *section)
+{
+	return !strncmp(section->name, ".gcc_except_table", 17);
+}
+
 /* clang gives names to its tables of landing pads. */
 static bool is_named(const struct symbol *symbol, const struct section *section)
 {
-	return strncmp(section->name, ".gcc_except_table", 17) != 0 && *symbol->name &&
+	return !is_landing_pads(section) && *symbol->name &&
 	       strncmp(symbol->name, ".L", 2) != 0 &&
 	       symbol->type != STT_SECTION && symbol->type != STT_FILE;
 }
@@ -193,6 +198,30 @@ static void add_named(struct unit *unit, struct section *section, const struct s
 			 section->header.sh_size - end);
 }
 
+/* clang keeps pointers to the types of exceptions in .data, without a name. */
+static bool is_pointers(const struct section *section)
+{
+	size_t i;
+
+	if (strcmp(section->name, ".data") != 0 ||
+	    section->header.sh_size != section->nr_relocs * sizeof(uint64_t))
+		return false;
+	for (i = 0; i < section->nr_relocs; i++) {
+		if (ELF64_R_TYPE(section->relocs[i].r_info) != R_X86_64_64)
+			return false;
+	}
+	return true;
+}
+
+static void add_pointers(struct unit *unit, struct section *section)
+{
+	size_t i;
+
+	for (i = 0; i < section->nr_relocs; i++)
+		add_item(unit, section, ITEM_DATA, section->name, i * sizeof(uint64_t),
+			 sizeof(uint64_t));
+}
+
 static void take_apart(struct unit *unit, struct section *section)
 {
 	const struct symbol **list, *symbol;
@@ -213,6 +242,8 @@ static void take_apart(struct unit *unit, struct section *section)
 	qsort(list, nr, sizeof(*list), compare_symbols);
 	if (nr)
 		add_named(unit, section, list, nr);
+	else if (is_pointers(section))
+		add_pointers(unit, section);
 	else
 		add_item(unit, section, kind_of(section, false), section->name, 0,
 			 section->header.sh_size);
@@ -476,6 +507,25 @@ static void find_referrers(struct unit *unit)
 	}
 }
 
+/* What only tables of landing pads lead to is a constant, wherever it is. */
+static void find_constants(struct unit *unit)
+{
+	struct item *item;
+	size_t i, j;
+
+	for (i = 0; i < unit->nr_items; i++) {
+		item = unit->items[i];
+		if (item->kind != ITEM_DATA || item->name != item->section->name)
+			continue;
+		for (j = 0; j < item->nr_referrers; j++) {
+			if (!is_landing_pads(item->referrers[j]->section))
+				break;
+		}
+		if (j && j == item->nr_referrers)
+			item->kind = ITEM_NAMELESS;
+	}
+}
+
 static void find_pieces(struct unit *unit)
 {
 	struct item *item, *whole;
@@ -548,6 +598,7 @@ static int read_all(struct unit *unit, struct findings *findings)
 			read_frames(unit, &unit->sections[i]);
 	}
 	find_referrers(unit);
+	find_constants(unit);
 	find_pieces(unit);
 	return 0;
 }

@@ -272,7 +272,26 @@ static const char **list_replaced(const struct comparison *comparison, unsigned 
 	return list;
 }
 
-/* The old functions must be those of the target, or the patch would be for another program. */
+/* The old function must be that of the target, or the patch would be for another program. */
+static void check_function(struct comparison *comparison, const struct options *o,
+			   const struct wf_symbols *symbols, const struct wf_symbol *symbol,
+			   const struct item *old)
+{
+	const struct wf_symbol *next = wf_symbols_in_jump(symbols, symbol);
+
+	if (symbol->size != old->size)
+		found(&comparison->findings, FINDING_TARGET, old->name,
+		      "give the objects that the target was linked from, built with its compiler "
+		      "and options",
+		      "it has %llu bytes in the old object and %llu in %s",
+		      (unsigned long long)old->size, (unsigned long long)symbol->size, o->target);
+	else if (next)
+		found(&comparison->findings, FINDING_SHORT, old->name,
+		      "change those that call it instead",
+		      "it has %llu bytes, too few for the jump to its new code, and '%s' follows",
+		      (unsigned long long)old->size, next->name);
+}
+
 static int check_target(struct comparison *comparison, const struct options *o)
 {
 	struct wf_error error = { 0 };
@@ -295,14 +314,8 @@ static int check_target(struct comparison *comparison, const struct options *o)
 			old = pair->new.items[j]->counterpart;
 			name = old->global ? text("%s", old->name)
 					   : text("%s:%s", pair->old.source, old->name);
-			if (!wf_symbols_find(&symbols, name, true, &symbol) &&
-			    symbol->size != old->size)
-				found(&comparison->findings, FINDING_TARGET, old->name,
-				      "give the objects that the target was linked from, built with "
-				      "its compiler and options",
-				      "it has %llu bytes in the old object and %llu in %s",
-				      (unsigned long long)old->size,
-				      (unsigned long long)symbol->size, o->target);
+			if (!wf_symbols_find(&symbols, name, true, &symbol))
+				check_function(comparison, o, &symbols, symbol, old);
 			free(name);
 		}
 	}

@@ -193,29 +193,16 @@ static int add_function(struct pack *pack, enum wf_note type, const struct wf_sy
 	return err;
 }
 
-/* A function that is too short for the jump may lend padding behind it, but not of the next one. */
 static int check_next(struct pack *pack, const struct wf_symbol *symbol)
 {
-	uint64_t end = symbol->value + symbol->size, jump_end = symbol->value + WF_JUMP_NEAR;
-	unsigned char code[WF_ENDBR_SIZE];
-	const struct wf_symbol *other;
-	size_t i;
+	const struct wf_symbol *other = wf_symbols_in_jump(&pack->target, symbol);
 
-	if (!wf_elf_read(&pack->target.binary, symbol->value, code, sizeof(code)))
-		jump_end += wf_endbr_size(code, sizeof(code));
-	if (end >= jump_end)
+	if (!other)
 		return 0;
-	for (i = 0; i < pack->target.nr; i++) {
-		other = &pack->target.list[i];
-		if (other->type != STT_OBJECT && other->type != STT_TLS && other->value >= end &&
-		    other->value < jump_end)
-			return wf_error_set(&pack->error, ENOEXEC,
-					    "'%s' has %llu bytes, too few for the jump to its new "
-					    "code, and '%s' follows; replace its callers instead",
-					    symbol->name, (unsigned long long)symbol->size,
-					    other->name);
-	}
-	return 0;
+	return wf_error_set(&pack->error, ENOEXEC,
+			    "'%s' has %llu bytes, too few for the jump to its new code, and '%s' "
+			    "follows; replace its callers instead",
+			    symbol->name, (unsigned long long)symbol->size, other->name);
 }
 
 /* Is @name the old function in "old", "old=new", "file.c:old" or "file.c:old=new"? */

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "image.h"
+#include "internal.h"
 #include "symbols.h"
 
 #define DEBUG_DIR "/usr/lib/debug"
@@ -336,4 +337,25 @@ int wf_symbols_find(const struct wf_symbols *symbols, const char *name, bool fun
 	if (!*found)
 		return -ENOENT;
 	return several ? -ENOTUNIQ : 0;
+}
+
+const struct wf_symbol *wf_symbols_in_jump(const struct wf_symbols *symbols,
+					   const struct wf_symbol *symbol)
+{
+	uint64_t end = symbol->value + symbol->size, jump_end = symbol->value + WF_JUMP_NEAR;
+	unsigned char code[WF_ENDBR_SIZE];
+	const struct wf_symbol *other;
+	size_t i;
+
+	if (!wf_elf_read(&symbols->binary, symbol->value, code, sizeof(code)))
+		jump_end += wf_endbr_size(code, sizeof(code));
+	if (end >= jump_end)
+		return NULL;
+	for (i = 0; i < symbols->nr; i++) {
+		other = &symbols->list[i];
+		if (other->type != STT_OBJECT && other->type != STT_TLS && other->value >= end &&
+		    other->value < jump_end)
+			return other;
+	}
+	return NULL;
 }

@@ -68,6 +68,13 @@ void wf_symbols_close(struct wf_symbols *symbols);
 int wf_symbols_find(const struct wf_symbols *symbols, const char *name, bool function,
 		    const struct wf_symbol **found);
 
+/*
+ * A function that is too short for the jump may lend padding behind it, but not of the next one: what
+ * the jump would overwrite, or NULL.
+ */
+const struct wf_symbol *wf_symbols_in_jump(const struct wf_symbols *symbols,
+					   const struct wf_symbol *symbol);
+
 #define WF_LOCAL_PREFIX "wfpatch.local."
 /* What is not the target's own: "wfpatch.import.name". */
 #define WF_IMPORT_PREFIX "wfpatch.import."
