@@ -286,8 +286,9 @@ pack_refuses_what_is_not_there() {
 # Two versions of an object in $work/before and $work/after, and the program of the first.
 make_versions() {
 	local version
+	rm -rf "$work/before" "$work/after"
 	for version in before after; do
-		mkdir -p "$work/$version"
+		mkdir "$work/$version"
 		cat >"$work/$version/answer.c" <<-END
 			#include <stdio.h>
 			int answer(int x) { return printf("%d", x) * $( [ $version = before ] && echo 2 || echo 3 ); }
@@ -318,6 +319,28 @@ build_makes_what_diff_says() {
 		-o "$work/none.wfp"
 	said 'nothing to patch' err
 	[ -z "$(find "$work" -name 'none.wfp*' -o -name 'built.wfp.*')" ]
+}
+
+what_a_patch_needs_of_another_file_comes_along() {
+	make_versions
+	echo 'int helper(int x) { static int n; n += x; return n * 3; }' >"$work/before/helper.c"
+	cp "$work/before/helper.c" "$work/after/"
+	echo 'int added(int x) { return helper(x) + 7; }' >>"$work/after/helper.c"
+	cat >"$work/after/answer.c" <<-'END'
+		int added(int x);
+		int answer(int x) { return added(x) - 1; }
+	END
+	gcc -O2 -g -ffunction-sections -fdata-sections -c -o "$work/before/helper.o" "$work/before/helper.c"
+	(cd "$work/after" && gcc -O2 -g -ffunction-sections -fdata-sections -c helper.c answer.c)
+	gcc -o "$work/answers" "$work"/before/*.o
+	expect 0 diff --old "$work"/before/*.o --new "$work"/after/*.o
+	said '^replaced  function answer (answer.c)' out
+	said '^new       function added (helper.c)' out
+	expect 0 build --old "$work"/before/*.o --new "$work"/after/*.o --target "$work/answers" \
+		-o "$work/two.wfp" --quiet
+	readelf -sW "$work/two.wfp" >"$work/out"
+	said ' GLOBAL DEFAULT *[0-9]* added$' out
+	said ' UND wfpatch.local.helper_c.n.0$' out
 }
 
 build_refuses_objects_that_do_not_belong_together() {
@@ -437,6 +460,7 @@ check without_the_device_nothing_is_changed
 check pack_makes_what_info_shows
 check pack_refuses_what_is_not_there
 check build_makes_what_diff_says
+check what_a_patch_needs_of_another_file_comes_along
 check build_refuses_objects_that_do_not_belong_together
 check check_says_whether_it_would_apply
 check a_process_whose_first_thread_has_ended_is_read

@@ -126,7 +126,24 @@ static bool is_called_by_others(const struct comparison *comparison, const struc
 	return false;
 }
 
-static void want(struct item *item, struct unit *unit)
+static void want(struct comparison *comparison, struct item *item, struct unit *unit);
+
+/* What one file uses another may have got as well. */
+static void want_of_others(struct comparison *comparison, const char *name)
+{
+	struct item *item;
+	size_t i, j;
+
+	for (i = 0; i < comparison->nr; i++) {
+		for (j = 0; j < comparison->pairs[i].new.nr_items; j++) {
+			item = comparison->pairs[i].new.items[j];
+			if (item->global && item->state == STATE_NEW && !strcmp(item->name, name))
+				want(comparison, item, &comparison->pairs[i].new);
+		}
+	}
+}
+
+static void want(struct comparison *comparison, struct item *item, struct unit *unit)
 {
 	const Elf64_Rela *relocs;
 	struct place place;
@@ -135,9 +152,13 @@ static void want(struct item *item, struct unit *unit)
 	if (item->wanted)
 		return;
 	item->wanted = true;
+	if (!item->why && item->state == STATE_NEW)
+		item->why = text("is new");
 	relocs = item_relocs(item, &nr);
 	for (i = 0; i < nr; i++) {
 		place = unit_place(unit, item->section, &relocs[i]);
+		if (place.name)
+			want_of_others(comparison, place.name);
 		if (!place.item || place.item->kind == ITEM_MERGED)
 			continue;
 		if (place.item->kind == ITEM_NAMELESS || place.item->state == STATE_NEW ||
@@ -145,13 +166,13 @@ static void want(struct item *item, struct unit *unit)
 		     is_variant(place.item)) ||
 		    (place.item->kind == ITEM_CONST && !place.item->global &&
 		     place.item->state == STATE_CHANGED))
-			want(place.item, unit);
+			want(comparison, place.item, unit);
 	}
 	if (item->landing_pads)
-		want(item->landing_pads, unit);
+		want(comparison, item->landing_pads, unit);
 	for (i = 0; item->kind == ITEM_CODE && i < unit->nr_items; i++) {
 		if (unit->items[i]->part_of == item)
-			want(unit->items[i], unit);
+			want(comparison, unit->items[i], unit);
 	}
 }
 
@@ -166,13 +187,7 @@ static void choose(struct comparison *comparison, struct pair *pair)
 		    (is_variant(item) && !is_called_by_others(comparison, item)))
 			continue;
 		item->replaced = true;
-		want(item, &pair->new);
-	}
-	for (i = 0; i < pair->new.nr_items; i++) {
-		item = pair->new.items[i];
-		if (item->wanted && !item->why && item->state == STATE_NEW &&
-		    item->kind != ITEM_NAMELESS)
-			item->why = text("is new");
+		want(comparison, item, &pair->new);
 	}
 }
 
@@ -205,8 +220,9 @@ int compare(struct comparison *comparison, const char *const *old, const char *c
 		compare_items(pair);
 		spread(pair);
 		check_pair(comparison, pair);
-		choose(comparison, pair);
 	}
+	for (i = 0; i < nr; i++)
+		choose(comparison, &comparison->pairs[i]);
 	check_replaced(comparison);
 	return 0;
 }
