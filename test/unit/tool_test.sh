@@ -350,7 +350,7 @@ build_refuses_objects_that_do_not_belong_together() {
 	expect 1 diff --old "$work"/before/*.o --new "$work/after/answer.o"
 	said '2 old objects and 1 new ones' err
 	expect 1 diff --old "$work/before/answer.o"
-	said 'give --old' err
+	said 'what has changed' err
 	expect 1 diff "$work/before/answer.o"
 	expect 2 diff --old "$work/before/answer.o" --new "$work/missing.o"
 	said 'cannot be opened: No such file' out

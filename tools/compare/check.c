@@ -49,6 +49,8 @@ static void check_compilers(struct comparison *comparison, struct pair *pair)
 	const char *old = debug_producer(&pair->old), *new = debug_producer(&pair->new);
 	struct findings *findings = &comparison->findings;
 
+	if (!pair->old.elf)
+		return;
 	if (!*old || !*new)
 		found(findings, FINDING_FILE, *old ? pair->new.path : pair->old.path,
 		      "build both with -g", "it has no debug information, without which types and "

@@ -191,6 +191,48 @@ static void choose(struct comparison *comparison, struct pair *pair)
 	}
 }
 
+/* Of most files of a program nothing changes. */
+static bool same_files(const struct unit *old, const struct unit *new)
+{
+	size_t old_size, new_size;
+	const char *one = elf_rawfile(old->elf, &old_size);
+	const char *other = elf_rawfile(new->elf, &new_size);
+
+	return one && other && old_size == new_size && !memcmp(one, other, old_size);
+}
+
+static int open_pair(struct pair *pair, const char *old, const char *new,
+		     struct findings *findings)
+{
+	int err;
+
+	pair->old.path = "";
+	pair->old.source = "";
+	err = old ? unit_open(&pair->old, old, findings) : 0;
+	err = err ? err : unit_open(&pair->new, new, findings);
+	if (!err)
+		pair->same = old && same_files(&pair->old, &pair->new);
+	return err;
+}
+
+static void compare_pair(struct comparison *comparison, struct pair *pair)
+{
+	size_t i;
+
+	if (pair->same) {
+		for (i = 0; i < pair->new.nr_items; i++)
+			pair->new.items[i]->state = STATE_SAME;
+		return;
+	}
+	if (pair->old.elf)
+		debug_open(&pair->old);
+	debug_open(&pair->new);
+	match(pair);
+	compare_items(pair);
+	spread(pair);
+	check_pair(comparison, pair);
+}
+
 int compare(struct comparison *comparison, const char *const *old, const char *const *new,
 	    size_t nr)
 {
@@ -207,20 +249,12 @@ int compare(struct comparison *comparison, const char *const *old, const char *c
 	comparison->nr = nr;
 	for (i = 0; i < nr; i++) {
 		pair = &comparison->pairs[i];
-		err = err ? err : unit_open(&pair->old, old[i], &comparison->findings);
-		err = err ? err : unit_open(&pair->new, new[i], &comparison->findings);
+		err = err ? err : open_pair(pair, old[i], new[i], &comparison->findings);
 	}
 	if (err)
 		return err;
-	for (i = 0; i < nr; i++) {
-		pair = &comparison->pairs[i];
-		debug_open(&pair->old);
-		debug_open(&pair->new);
-		match(pair);
-		compare_items(pair);
-		spread(pair);
-		check_pair(comparison, pair);
-	}
+	for (i = 0; i < nr; i++)
+		compare_pair(comparison, &comparison->pairs[i]);
 	for (i = 0; i < nr; i++)
 		choose(comparison, &comparison->pairs[i]);
 	check_replaced(comparison);

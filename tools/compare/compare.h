@@ -12,6 +12,7 @@
 /* The same source file, before and after. */
 struct pair {
 	struct unit old, new;
+	bool same; /* byte by byte */
 };
 
 /**
@@ -26,7 +27,7 @@ struct comparison {
 };
 
 /*
- * Compare @nr objects with those of the same index. Afterwards each item of the new units has its
+ * Compare @nr objects with those of the same index; an old one that is NULL was not there. Afterwards each item of the new units has its
  * state, and those of the patch are wanted. 0, or a negative errno if an object cannot be read; what
  * was found is in the findings either way. compare_close() in both cases.
  */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "../compare/compare.h"
+#include "source.h"
 #include "symbols.h"
 #include "tool.h"
 
@@ -196,22 +197,44 @@ static int take_allowed(struct comparison *comparison, const struct options *o)
 	return STATUS_DONE;
 }
 
-/* An exit status; compare_close() in any case. */
-static int compare_options(struct comparison *comparison, const struct options *o)
+/* The objects that are given, or are built. */
+static int take_objects(struct objects *objects, const struct options *o)
+{
+	memset(objects, 0, sizeof(*objects));
+	if (o->source && (o->old.nr || o->new.nr))
+		return complain(STATUS_USAGE, "give a source tree, or objects, not both");
+	if (o->source)
+		return source_build(o, objects);
+	if (!o->old.nr || !o->new.nr)
+		return complain(STATUS_USAGE,
+				"what has changed? give --source DIR --diff FILE --make COMMAND, or "
+				"--old OBJECT... --new OBJECT...");
+	if (o->old.nr != o->new.nr)
+		return complain(STATUS_USAGE, "%u old objects and %u new ones: give each its other",
+				o->old.nr, o->new.nr);
+	objects->nr = o->old.nr;
+	objects->old = allocate(objects->nr, sizeof(*objects->old));
+	objects->new = allocate(objects->nr, sizeof(*objects->new));
+	memcpy(objects->old, o->old.list, objects->nr * sizeof(*objects->old));
+	memcpy(objects->new, o->new.list, objects->nr * sizeof(*objects->new));
+	return STATUS_DONE;
+}
+
+/* An exit status; compare_close() and objects_free() in any case. */
+static int compare_options(struct comparison *comparison, struct objects *objects,
+			   const struct options *o)
 {
 	int status;
 
 	memset(comparison, 0, sizeof(*comparison));
+	memset(objects, 0, sizeof(*objects));
 	comparison->keep_lines = o->keep_lines;
-	if (!o->old.nr || !o->new.nr)
-		return complain(STATUS_USAGE, "which objects? give --old OBJECT... --new OBJECT...");
-	if (o->old.nr != o->new.nr)
-		return complain(STATUS_USAGE, "%u old objects and %u new ones: give each its other",
-				o->old.nr, o->new.nr);
 	status = take_allowed(comparison, o);
+	if (!status)
+		status = take_objects(objects, o);
 	if (status)
 		return status;
-	if (compare(comparison, o->old.list, o->new.list, o->old.nr) &&
+	if (compare(comparison, objects->old, objects->new, objects->nr) &&
 	    !findings_refused(&comparison->findings))
 		return complain(STATUS_SYSTEM, "the objects cannot be compared");
 	return STATUS_DONE;
@@ -227,9 +250,10 @@ static int status_of_comparison(const struct comparison *comparison)
 int cmd_diff(const struct options *o)
 {
 	struct comparison comparison;
+	struct objects objects;
 	int status, shown = STATUS_DONE;
 
-	status = compare_options(&comparison, o);
+	status = compare_options(&comparison, &objects, o);
 	if (!status) {
 		if (o->json)
 			shown = show_json(&comparison);
@@ -238,6 +262,7 @@ int cmd_diff(const struct options *o)
 		status = shown ? shown : status_of_comparison(&comparison);
 	}
 	compare_close(&comparison);
+	objects_free(&objects);
 	return status;
 }
 
@@ -273,7 +298,7 @@ static const char **list_replaced(const struct comparison *comparison, unsigned 
 }
 
 /* The old function must be that of the target, or the patch would be for another program. */
-static void check_function(struct comparison *comparison, const struct options *o,
+static void check_function(struct comparison *comparison, const char *target,
 			   const struct wf_symbols *symbols, const struct wf_symbol *symbol,
 			   const struct item *old)
 {
@@ -284,7 +309,7 @@ static void check_function(struct comparison *comparison, const struct options *
 		      "give the objects that the target was linked from, built with its compiler "
 		      "and options",
 		      "it has %llu bytes in the old object and %llu in %s",
-		      (unsigned long long)old->size, (unsigned long long)symbol->size, o->target);
+		      (unsigned long long)old->size, (unsigned long long)symbol->size, target);
 	else if (next)
 		found(&comparison->findings, FINDING_SHORT, old->name,
 		      "change those that call it instead",
@@ -292,7 +317,8 @@ static void check_function(struct comparison *comparison, const struct options *
 		      (unsigned long long)old->size, next->name);
 }
 
-static int check_target(struct comparison *comparison, const struct options *o)
+static int check_target(struct comparison *comparison, const struct options *o,
+			const char *target)
 {
 	struct wf_error error = { 0 };
 	struct wf_symbols symbols;
@@ -303,7 +329,7 @@ static int check_target(struct comparison *comparison, const struct options *o)
 	char *name;
 	int err;
 
-	err = wf_symbols_open(&symbols, o->target, o->target, "", o->debug, &error);
+	err = wf_symbols_open(&symbols, target, target, "", o->debug, &error);
 	if (err)
 		return complain(STATUS_USAGE, "%s", *error.text ? error.text : strerror(-err));
 	for (i = 0; i < comparison->nr; i++) {
@@ -315,7 +341,7 @@ static int check_target(struct comparison *comparison, const struct options *o)
 			name = old->global ? text("%s", old->name)
 					   : text("%s:%s", pair->old.source, old->name);
 			if (!wf_symbols_find(&symbols, name, true, &symbol))
-				check_function(comparison, o, &symbols, symbol, old);
+				check_function(comparison, target, &symbols, symbol, old);
 			free(name);
 		}
 	}
@@ -323,14 +349,15 @@ static int check_target(struct comparison *comparison, const struct options *o)
 	return STATUS_DONE;
 }
 
-static int pack(const struct comparison *comparison, const struct options *o, const char *object)
+static int pack(const struct comparison *comparison, const struct options *o, const char *target,
+		const char *object)
 {
 	char line[512] = "";
 	unsigned int i;
 	struct wfpatch_pack_opts opts = {
 		.sz = sizeof(opts),
 		.object = object,
-		.target = o->target,
+		.target = target,
 		.debug = o->debug,
 		.name = o->name,
 		.version = o->version,
@@ -357,12 +384,12 @@ static int pack(const struct comparison *comparison, const struct options *o, co
 			STATUS_REFUSED : STATUS_USAGE, "%s", *line ? line : strerror(-err));
 }
 
-static int make(struct comparison *comparison, const struct options *o)
+static int make(struct comparison *comparison, const struct options *o, const char *target)
 {
 	char object[PATH_MAX];
 	int fd, status;
 
-	status = check_target(comparison, o);
+	status = check_target(comparison, o, target);
 	if (status || findings_refused(&comparison->findings))
 		return status ? status : STATUS_REFUSED;
 	if ((size_t)snprintf(object, sizeof(object), "%s.XXXXXX.o", o->output) >= sizeof(object))
@@ -371,14 +398,24 @@ static int make(struct comparison *comparison, const struct options *o)
 	if (fd < 0)
 		return complain(STATUS_USAGE, "cannot make %s: %s", object, strerror(errno));
 	close(fd);
-	status = emit(comparison, object) ? STATUS_REFUSED : pack(comparison, o, object);
+	status = emit(comparison, object) ? STATUS_REFUSED : pack(comparison, o, target, object);
 	unlink(object);
 	return status;
+}
+
+/* What runs: it is not what was built for the comparison. */
+static char *target_of(const struct options *o)
+{
+	if (o->binary)
+		return text("%s", o->binary);
+	return o->source ? text("%s/%s", o->source, o->target) : text("%s", o->target);
 }
 
 int cmd_build(const struct options *o)
 {
 	struct comparison comparison;
+	struct objects objects;
+	char *target;
 	int status;
 
 	if (!o->target)
@@ -386,11 +423,13 @@ int cmd_build(const struct options *o)
 				"which program or library is it for? give --target FILE");
 	if (!o->output)
 		return complain(STATUS_USAGE, "where to? give --output FILE");
-	status = compare_options(&comparison, o);
+	status = compare_options(&comparison, &objects, o);
 	if (!status)
 		status = status_of_comparison(&comparison);
+	target = target_of(o);
 	if (!status)
-		status = make(&comparison, o);
+		status = make(&comparison, o, target);
+	free(target);
 	if (o->json && comparison.pairs) {
 		int shown = show_json(&comparison);
 
@@ -404,5 +443,6 @@ int cmd_build(const struct options *o)
 		show(&comparison);
 	}
 	compare_close(&comparison);
+	objects_free(&objects);
 	return status;
 }

@@ -25,12 +25,12 @@ _wfpatch() {
 		mapfile -t COMPREPLY < <(cd /proc && compgen -G '[0-9]*' | grep "^$cur")
 		return
 		;;
-	-d|--debug|--target|-o|--output|--old|--new)
+	-d|--debug|--target|-o|--output|--old|--new|--source|--diff|--binary|--cache)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	-t|--timeout|--replace|--name|--version|--description|--author|--cve)
+	-t|--timeout|--replace|--name|--version|--description|--author|--cve|--make)
 		return
 		;;
 	--allow)
@@ -56,10 +56,13 @@ _wfpatch() {
 		options='--target --replace --output --debug --name --version --description --author'
 		options+=' --cve --replaces --leave-variants --quiet --json --help'
 		;;
-	diff) options='--old --new --keep-line-changes --allow --json --help' ;;
+	diff)
+		options='--source --diff --make --target --old --new --cache --keep-line-changes --allow'
+		options+=' --quiet --json --help'
+		;;
 	build)
-		options='--old --new --target --output --debug --keep-line-changes --allow --name'
-		options+=' --version --description --author --cve --replaces --quiet --json --help'
+		options='--source --diff --make --binary --cache --old --new --target --output --debug'
+		options+=' --keep-line-changes --allow --name --version --description --author --cve --replaces --quiet --json --help'
 		;;
 	trace)
 		for word in $(wfpatch trace --help 2>/dev/null | grep -o -e '--[a-z][a-z-]*'); do

@@ -26,6 +26,11 @@ static const struct option_text table[] = {
 	{ 'q', "quiet", NULL, "say nothing but errors" },
 	{ 'T', "target", "FILE", "program or library that the patch is for" },
 	{ 'R', "replace", "OLD[=NEW]", "function to replace; FILE.c:OLD for one of several" },
+	{ 'Y', "source", "DIR", "source tree of the program as it is" },
+	{ 'F', "diff", "FILE", "the change, as diff -u or git diff writes it" },
+	{ 'M', "make", "COMMAND", "shell command that builds the tree, run in a copy of it" },
+	{ 'B', "binary", "FILE", "what runs, if that is not the one in the tree" },
+	{ 'Z', "cache", "DIR", "where to build" },
 	{ 'O', "old", "OBJECT...", "object files of the program as it is" },
 	{ 'W', "new", "OBJECT...", "those of the changed one, in the same order" },
 	{ 'o', "output", "FILE", "patch file to write" },
@@ -180,6 +185,21 @@ static int set_option(const struct command *command, struct options *o, char let
 		break;
 	case 'K':
 		o->keep_lines = true;
+		break;
+	case 'Y':
+		o->source = value;
+		break;
+	case 'F':
+		o->diff = value;
+		break;
+	case 'M':
+		o->make = value;
+		break;
+	case 'B':
+		o->binary = value;
+		break;
+	case 'Z':
+		o->cache = value;
 		break;
 	case 'T':
 		o->target = value;

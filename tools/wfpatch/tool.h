@@ -45,6 +45,7 @@ struct options {
 	struct texts replace, cves, replaces;
 	/* of build and diff */
 	struct texts old, new, allow;
+	const char *source, *diff, *make, *binary, *cache;
 	bool keep_lines;
 	/* what is not an option */
 	struct texts plain;
