@@ -28,6 +28,7 @@
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/task_work.h>
+#include <linux/uprobes.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
 #include "arch/x86/carrier.h"
@@ -307,21 +308,56 @@ static bool wf_gate_is_queued(int count)
 /* Have the thread pass its gate before it runs user code again. False if it never will. */
 bool wf_gate_request(struct wf_thread *thread)
 {
-	int count = atomic_read(&thread->gate_count);
+	int count = atomic_read(&thread->gate_count), ret;
 
+	/* In between the thread could come to a trap again and again, and be told that its gate is queued. */
+	preempt_disable();
 	do {
-		if (wf_gate_is_queued(count))
+		if (wf_gate_is_queued(count)) {
+			preempt_enable();
 			return true;
+		}
 	} while (!atomic_try_cmpxchg(&thread->gate_count, &count, count + 1));
 	refcount_inc(&thread->refs);
-	if (!task_work_add(thread->task, &thread->gate, TWA_RESUME))
+	ret = task_work_add(thread->task, &thread->gate, TWA_RESUME);
+	preempt_enable();
+	if (!ret)
 		return true;
 	atomic_inc(&thread->gate_count);
 	wf_thread_put(thread);
 	return false;
 }
 
+/* Of a thread that sleeps on. One that has a step to end does that at its gate. */
+static void wf_gate_take_back(struct wf_thread *thread)
+{
+	if (READ_ONCE(thread->step_held) || !wf_gate_is_queued(atomic_read(&thread->gate_count)))
+		return;
+	if (wf_ksym(task_work_cancel)(thread->task, &thread->gate)) {
+		atomic_inc(&thread->gate_count);
+		wf_thread_put(thread);
+	}
+}
+
 /* --- from outside ----------------------------------------------------------------------------- */
+
+static bool wf_call_forks(struct task_struct *task, unsigned long number)
+{
+#ifdef CONFIG_IA32_EMULATION
+	/* The numbers of 32-bit calls, which a 64-bit program may make; of its own they are others. */
+	if (task_thread_info(task)->status & TS_COMPAT)
+		return number == 2 || number == 120 || number == 190;
+#endif
+	/* Calls of x32 have the same numbers, and a bit. */
+	switch (number & ~0x40000000UL) {
+	case __NR_clone:
+	case __NR_fork:
+	case __NR_vfork:
+	case __NR_clone3:
+		return true;
+	}
+	return false;
+}
 
 /*
  * Is the thread making another one that nobody can see yet? That one will be in the base if the call
@@ -332,21 +368,8 @@ static bool wf_gate_forks(struct task_struct *task, const struct pt_regs *regs)
 	struct task_struct *group, *child;
 	bool waits = false;
 
-	switch (regs->orig_ax) {
-	case __NR_clone:
-	case __NR_fork:
-	case __NR_vfork:
-	case __NR_clone3:
-#ifdef CONFIG_IA32_EMULATION
-	/* The numbers of 32-bit calls, which a 64-bit program may make. */
-	case 2:
-	case 120:
-	case 190:
-#endif
-		break;
-	default:
+	if (!wf_call_forks(task, regs->orig_ax))
 		return false;
-	}
 	rcu_read_lock();
 	for_each_process_thread(group, child)
 		waits |= READ_ONCE(child->vfork_done) &&
@@ -370,6 +393,29 @@ static bool wf_gate_is_closed(const struct wf_thread *thread, const struct task_
 	if (smp_load_acquire(&task->on_cpu))
 		return false;
 	return !(task->flags & PF_EXITING) && task->mm == thread->process->mm;
+}
+
+/*
+ * May probes be at work on what they keep of the thread, or exec free it? They come by an exception, or by
+ * calls of their own.
+ */
+static bool wf_gate_is_probed(const struct task_struct *task, const struct pt_regs *regs)
+{
+#ifdef CONFIG_UPROBES
+	switch ((long)regs->orig_ax) {
+	case -1:
+	case __NR_execve:
+	case __NR_execveat:
+#ifdef __NR_uretprobe
+	case __NR_uretprobe:
+#endif
+#ifdef __NR_uprobe
+	case __NR_uprobe:
+#endif
+		return task->utask;
+	}
+#endif
+	return false;
 }
 
 /* The scheduler's locks are held: the task neither starts nor stops running. */
@@ -397,6 +443,10 @@ static wf_task_call_t wf_gate_flip(struct task_struct *task, void *arg)
 		return false;
 	/* Has it been behind its gate all the time? */
 	if (atomic_read(&thread->gate_count) != visit->verdict->gate)
+		return false;
+	/* The kernel itself changes registers: the end of a signal's handler does, and probes. */
+	if (memcmp(&visit->regs, task_pt_regs(task), sizeof(visit->regs)) ||
+	    wf_gate_is_probed(task, &visit->regs))
 		return false;
 	raw_spin_lock(&p->lock);
 	wf_gate_probes(thread, visit->verdict);
@@ -509,6 +559,9 @@ static void wf_gate_open(struct wf_process *p, struct wf_plan *plan, struct task
 	if (unlisted) {
 		wf_thread_put(thread);
 	} else {
+		/* Cleared away before its gate was queued? */
+		if (!READ_ONCE(thread->listed))
+			wf_gate_take_back(thread);
 		wf_gate_asleep(thread, plan);
 		wf_gates_tell(p, plan, thread);
 	}
@@ -586,11 +639,7 @@ void wf_gates_clear(struct wf_process *p)
 	while (n-- && (thread = wf_gates_next(p, &unlisted))) {
 		if (unlisted)
 			wf_thread_put(thread);
-		if (wf_gate_is_queued(atomic_read(&thread->gate_count)) &&
-		    wf_ksym(task_work_cancel)(thread->task, &thread->gate)) {
-			atomic_inc(&thread->gate_count);
-			wf_thread_put(thread);
-		}
+		wf_gate_take_back(thread);
 		wf_thread_put(thread);
 		cond_resched();
 	}

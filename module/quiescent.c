@@ -21,6 +21,7 @@
 #include <linux/sort.h>
 #include <linux/uaccess.h>
 #include <linux/uprobes.h>
+#include <linux/userfaultfd_k.h>
 #include <asm/ptrace.h>
 #include "compat.h"
 #include "limits.h"
@@ -195,7 +196,8 @@ static struct page *wf_stack_overlay(struct wf_process *p, struct wf_view *view,
  * Copy the page of a stack at @addr. 0 if it has never been written to, 1 if there it is, or an error.
  * Mmap lock held.
  */
-static int wf_stack_page(struct wf_process *p, struct wf_view *view, unsigned long addr, char *to)
+static int wf_stack_page(struct wf_process *p, struct wf_view *view, struct vm_area_struct *vma,
+			 unsigned long addr, char *to)
 {
 	struct page *page = view ? wf_stack_overlay(p, view, addr) : NULL;
 	long n = 1;
@@ -207,7 +209,8 @@ static int wf_stack_page(struct wf_process *p, struct wf_view *view, unsigned lo
 		put_page(page);
 		return 1;
 	}
-	if (n != -EFAULT)
+	/* Elsewhere it is there and cannot be had, or somebody will fill it in. */
+	if (n != -EFAULT || !vma_is_anonymous(vma) || userfaultfd_missing(vma))
 		return n ?: -EFAULT;
 	/*
 	 * Nothing is there. A page that guards the end of a stack looks the same where guards are a matter
@@ -215,8 +218,10 @@ static int wf_stack_page(struct wf_process *p, struct wf_view *view, unsigned lo
 	 */
 	if (wf_madvise_has_guards()) {
 		n = wf_get_user_page(p->mm, addr, 0, &page);
-		if (n != 1)
+		if (n == -EFAULT)
 			return -ENOENT;
+		if (n != 1)
+			return n ?: -ENOMEM;
 		put_page(page);
 	}
 	return 0;
@@ -355,7 +360,8 @@ static bool wf_search_stack(struct wf_search *s, unsigned int index, bool halves
 	for (; addr < end; addr = next) {
 		next = min(end, (addr & PAGE_MASK) + PAGE_SIZE);
 		memcpy(s->page, s->page + PAGE_SIZE, WF_UC_SIZE);
-		ret = wf_stack_page(s->p, s->view, addr & PAGE_MASK, s->page + WF_UC_SIZE);
+		ret = wf_stack_page(s->p, s->view, vma, addr & PAGE_MASK,
+				    s->page + WF_UC_SIZE);
 		if (ret == -ENOENT && (index || addr > sp))
 			break;
 		if (ret < 0)
@@ -386,7 +392,7 @@ static bool wf_search_still(struct wf_search *s, unsigned long sp)
 		return false;
 	vma = find_vma(s->p->mm, sp);
 	if (!vma || look->where >= vma->vm_end ||
-	    wf_stack_page(s->p, s->view, look->where & PAGE_MASK, s->page) != 1)
+	    wf_stack_page(s->p, s->view, vma, look->where & PAGE_MASK, s->page) != 1)
 		return false;
 	memcpy(&word, s->page + offset_in_page(look->where), sizeof(word));
 	return word == look->word && wf_span_has_return(s->spans, word);
