@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What stands in the way of a patch, beyond the code itself: see findings.h. */
+/* What stands in the way of a patch, before it is known what it replaces: see findings.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "compare.h"
 #include "debug.h"
-#include "instruction.h"
-
-#define CALLS_MAX 4
 
 static const char *place_of(const struct unit *unit)
 {
@@ -31,8 +28,6 @@ static bool touched(const struct pair *pair)
 	}
 	return false;
 }
-
-/* --- before it is known what is replaced ------------------------------------------------------ */
 
 static void check_sources(struct comparison *comparison, struct pair *pair)
 {
@@ -96,7 +91,8 @@ static bool is_vtable(const char *name)
 /* Sections whose meaning is known: what is in others somebody may walk through from end to end. */
 static bool is_known(const char *name)
 {
-	static const char *const known[] = { ".text", ".data", ".rodata", ".bss",
+	static const char *const known[] = { "__patchable_function_entries", ".text", ".data",
+					     ".rodata", ".bss",
 					     ".gcc_except_table", ".tdata", ".tbss", ".ldata",
 					     ".lbss", ".lrodata" };
 	size_t i, len;
@@ -124,7 +120,8 @@ static void check_tls(struct comparison *comparison, const struct item *item)
 }
 
 /* A new definition of what exists has no effect: the program goes on with what it has. */
-static void check_variable(struct comparison *comparison, const struct item *item)
+static void check_variable(struct comparison *comparison, const struct pair *pair,
+			   const struct item *item)
 {
 	struct findings *findings = &comparison->findings;
 	const struct item *old = item->counterpart;
@@ -145,6 +142,11 @@ static void check_variable(struct comparison *comparison, const struct item *ite
 		found(findings, FINDING_VTABLE, item->name,
 		      "leave the class's virtual functions as they are",
 		      "%s: objects that live use the old one", item->why);
+	} else if ((item->kind == ITEM_DATA || item->global) &&
+		   leads_into_changed(comparison, item, pair)) {
+		found(findings, FINDING_ASSEMBLY, item->name,
+		      "make it a static constant, or leave the function as it is",
+		      "it holds addresses of places within a function that changes");
 	} else if (item->kind == ITEM_DATA || item->global) {
 		found(findings, FINDING_DATA, item->name,
 		      "set it in the changed function, or say --allow data if the old value may stay",
@@ -164,7 +166,7 @@ static void check_items(struct comparison *comparison, struct pair *pair)
 			check_tls(comparison, item);
 		else if (item->counterpart && item->kind != ITEM_CODE &&
 			 item->state == STATE_CHANGED)
-			check_variable(comparison, item);
+			check_variable(comparison, pair, item);
 	}
 }
 
@@ -246,6 +248,22 @@ static void check_section(struct comparison *comparison, struct pair *pair,
 	}
 }
 
+/* What the old program will run at its end, it will run. */
+static void check_gone(struct comparison *comparison, struct pair *pair)
+{
+	const struct section *section;
+	unsigned int i;
+
+	for (i = 1; i < pair->old.nr_sections; i++) {
+		section = &pair->old.sections[i];
+		if (runs_at_start(section->name) && !find_section(&pair->new, section->name))
+			found(&comparison->findings, FINDING_CONSTRUCTOR, place_of(&pair->new),
+			      "empty the function, and leave it where it is",
+			      "code that runs when the program starts or ends is gone (%s): it has run, "
+			      "or will", section->name);
+	}
+}
+
 static bool has_versioned(const struct unit *unit, const char *name)
 {
 	unsigned int i;
@@ -312,6 +330,89 @@ static void check_layouts(struct comparison *comparison, struct pair *pair)
 	}
 }
 
+/* New code may count on what the old variable does not have. */
+static void check_variables(struct comparison *comparison, struct pair *pair)
+{
+	struct findings *findings = &comparison->findings;
+	const struct item *new, *old;
+	char *was, *is;
+	size_t i;
+
+	for (i = 0; i < pair->new.nr_items; i++) {
+		new = pair->new.items[i];
+		old = new->counterpart;
+		if (!old || new->kind == ITEM_CODE || (new->kind == ITEM_CONST && !new->global))
+			continue;
+		if (item_alignment(new) > item_alignment(old))
+			found(findings, FINDING_SIZE, new->name, "leave its alignment as it is",
+			      "it is aligned to %llu bytes, was to %llu: the program uses the old one",
+			      (unsigned long long)item_alignment(new),
+			      (unsigned long long)item_alignment(old));
+		was = debug_type(&pair->old, old);
+		is = debug_type(&pair->new, new);
+		if (was && is && strcmp(was, is) != 0)
+			found(findings, FINDING_LAYOUT, new->name,
+			      "keep what is new in a variable of its own, or say --allow layout if what "
+			      "the old one holds means the same",
+			      "its type in %s has changed: the program has the old one",
+			      place_of(&pair->new));
+		free(was);
+		free(is);
+	}
+}
+
+/* The old program's name goes on meaning what it means there. */
+static void check_names(struct comparison *comparison, struct pair *pair)
+{
+	const struct symbol *symbol;
+	struct item *old, *new;
+	unsigned int i;
+
+	for (i = 0; i < pair->new.nr_symbols; i++) {
+		symbol = &pair->new.symbols[i];
+		if (symbol->bind == STB_LOCAL || !symbol->section ||
+		    symbol->section >= pair->new.nr_sections)
+			continue;
+		new = section_item(&pair->new.sections[symbol->section], symbol->value);
+		if (!new || new->offset != symbol->value || !strcmp(new->name, symbol->name))
+			continue;
+		old = item_by_name(&pair->old, symbol->name);
+		if (old && old->counterpart != new)
+			found(&comparison->findings, FINDING_ASSEMBLY, symbol->name,
+			      "make it a function that calls what it is to mean",
+			      "it is another name of '%s' now, and was one of '%s': the program goes on "
+			      "with that", new->name, old->name);
+	}
+}
+
+/* Variables of -fcommon get their place when they are linked. */
+static void check_common(struct comparison *comparison, struct pair *pair)
+{
+	const struct symbol *symbol, *old;
+	unsigned int i, j;
+
+	for (i = 0; i < pair->new.nr_symbols; i++) {
+		symbol = &pair->new.symbols[i];
+		if (symbol->section != SHN_COMMON)
+			continue;
+		for (j = 0; j < pair->old.nr_symbols; j++) {
+			old = &pair->old.symbols[j];
+			if (old->bind != STB_LOCAL && !strcmp(old->name, symbol->name))
+				break;
+		}
+		if (j == pair->old.nr_symbols)
+			found(&comparison->findings, FINDING_FILE, pair->new.path,
+			      "build both with -fno-common",
+			      "'%s' is a new common variable, which no patch can define",
+			      symbol->name);
+		else if (old->section && old->size != symbol->size)
+			found(&comparison->findings, FINDING_SIZE, symbol->name,
+			      "leave it as it is, and keep what is new in a variable of its own",
+			      "it has %llu bytes, had %llu: the program uses the old one",
+			      (unsigned long long)symbol->size, (unsigned long long)old->size);
+	}
+}
+
 void check_pair(struct comparison *comparison, struct pair *pair)
 {
 	unsigned int i;
@@ -320,220 +421,14 @@ void check_pair(struct comparison *comparison, struct pair *pair)
 	check_items(comparison, pair);
 	for (i = 1; i < pair->new.nr_sections; i++)
 		check_section(comparison, pair, &pair->new.sections[i]);
+	check_gone(comparison, pair);
 	check_versions(comparison, pair);
+	check_names(comparison, pair);
 	if (!touched(pair))
 		return;
 	check_compilers(comparison, pair);
 	check_sections(comparison, pair);
 	check_layouts(comparison, pair);
-}
-
-/* --- after -------------------------------------------------------------------------------------- */
-
-/* Who uses the old function and stays as he is, in any of the objects? NULL if nobody does. */
-static const struct item *stays(const struct comparison *comparison, const struct pair *of,
-				const struct item *function)
-{
-	const struct item *item;
-	const struct pair *pair;
-	const Elf64_Rela *relocs;
-	struct place place;
-	size_t i, j, k, nr;
-
-	for (i = 0; i < comparison->nr; i++) {
-		pair = &comparison->pairs[i];
-		if (pair != of && !function->global)
-			continue;
-		for (j = 0; j < pair->new.nr_items; j++) {
-			item = pair->new.items[j];
-			if (item->wanted)
-				continue;
-			relocs = item_relocs(item, &nr);
-			for (k = 0; k < nr; k++) {
-				place = unit_place(&pair->new, item->section, &relocs[k]);
-				if (place.item == function ||
-				    (place.name && function->global &&
-				     !strcmp(place.name, function->name)))
-					return item;
-			}
-		}
-	}
-	return NULL;
-}
-
-static void check_signature(struct comparison *comparison, struct pair *pair, struct item *item)
-{
-	char *old = debug_signature(&pair->old, item->counterpart);
-	char *new = debug_signature(&pair->new, item);
-	const struct item *caller;
-
-	if (old && new && strcmp(old, new) != 0) {
-		caller = stays(comparison, pair, item);
-		if (caller)
-			found(&comparison->findings, FINDING_SIGNATURE, item->name,
-			      "give the new function another name, and leave the old one",
-			      "it was '%s' and is '%s', and '%s', which stays, uses it",
-			      old, new, caller->name);
-	}
-	free(old);
-	free(new);
-}
-
-/* The largest loop of a function: false if it has none. */
-static bool find_loop(const struct item *item, uint64_t *start, uint64_t *end)
-{
-	const struct instruction *instruction;
-	bool any = false;
-	uint64_t to;
-	size_t i;
-
-	for (i = 0; i < item->nr_instructions; i++) {
-		instruction = &item->instructions[i];
-		if ((instruction->flow != FLOW_JUMP && instruction->flow != FLOW_BRANCH) ||
-		    instruction->destination < 0 || instruction->destination > instruction->offset)
-			continue;
-		to = (uint64_t)instruction->destination;
-		if (!any || instruction->offset - to > *end - *start) {
-			*start = to;
-			*end = instruction->offset;
-		}
-		any = true;
-	}
-	return any;
-}
-
-/* What a loop calls: "read_event, handle_event". */
-static char *list_calls(const struct unit *unit, const struct item *item, uint64_t start,
-			uint64_t end)
-{
-	const struct instruction *instruction;
-	char *list = text("%s", ""), *longer;
-	const Elf64_Rela *relocs;
-	struct place place;
-	const char *name;
-	size_t i, nr, calls = 0;
-
-	relocs = item_relocs(item, &nr);
-	for (i = 0; i < nr && calls < CALLS_MAX; i++) {
-		if (relocs[i].r_offset < item->offset + start ||
-		    relocs[i].r_offset > item->offset + end)
-			continue;
-		instruction = instruction_at(item->instructions, item->nr_instructions,
-					     relocs[i].r_offset - item->offset);
-		place = unit_place(unit, item->section, &relocs[i]);
-		name = place.item ? place.item->name : place.name;
-		if (!instruction || instruction->flow != FLOW_CALL || !name || strstr(list, name))
-			continue;
-		longer = text("%s%s'%s'", list, calls++ ? ", " : "", name);
-		free(list);
-		list = longer;
-	}
-	return list;
-}
-
-static bool returns(const struct item *item)
-{
-	const struct instruction *instruction;
-	size_t i;
-
-	for (i = 0; i < item->nr_instructions; i++) {
-		instruction = &item->instructions[i];
-		if (instruction->flow == FLOW_RETURN || instruction->flow == FLOW_INDIRECT)
-			return true;
-		/* A tail call, or on in its other piece. */
-		if (instruction->flow == FLOW_JUMP &&
-		    (instruction->destination < 0 ||
-		     instruction->destination >= (int64_t)item->size))
-			return true;
-		/* Jumps of the object to others have no destination yet. */
-		if (instruction->flow == FLOW_JUMP && instruction->size == 5 &&
-		    instruction->destination == instruction->offset + 5)
-			return true;
-	}
-	return false;
-}
-
-/* Is its address given to what starts threads? */
-static bool starts_thread(const struct unit *unit, const struct item *item)
-{
-	static const char *const names[] = { "pthread_create", "thrd_create", "g_thread_new",
-					     "uv_thread_create" };
-	const Elf64_Rela *relocs;
-	struct place place;
-	size_t i, j, k, nr;
-
-	for (i = 0; i < item->nr_referrers; i++) {
-		relocs = item_relocs(item->referrers[i], &nr);
-		for (j = 0; j < nr; j++) {
-			place = unit_place(unit, item->referrers[i]->section, &relocs[j]);
-			for (k = 0; place.name && k < sizeof(names) / sizeof(*names); k++) {
-				if (!strcmp(place.name, names[k]))
-					return true;
-			}
-		}
-	}
-	return false;
-}
-
-static void check_quiescence(struct comparison *comparison, struct pair *pair, struct item *item)
-{
-	uint64_t start = 0, end = 0;
-	const char *reason = NULL;
-	const char *in_loop;
-	char *calls, *way_out;
-
-	/* The old code is what threads are in. */
-	item = item->counterpart;
-	if (!strcmp(item->name, "main"))
-		reason = "the main thread is in it until the program ends";
-	else if (!find_loop(item, &start, &end))
-		return;
-	else if (!returns(item))
-		reason = "it never returns: the thread that calls it is in it for ever";
-	else if (starts_thread(&pair->old, item))
-		reason = "it is what a thread runs from its start on, in a loop";
-	if (!reason)
-		return;
-	if (end)
-		calls = list_calls(&pair->old, item, start, end);
-	else
-		calls = text("%s", "");
-	in_loop = *calls ? ", in its loop: " : "";
-	way_out = text("change a function that it calls instead%s%s; with --allow quiescence the "
-		       "apply waits until no thread is in it", in_loop, calls);
-	found(&comparison->findings, FINDING_QUIESCENCE, item->name, way_out, "%s", reason);
-	free(calls);
-	free(way_out);
-}
-
-static void check_unclear(struct comparison *comparison, struct pair *pair)
-{
-	const struct item *item;
-	size_t i;
-
-	for (i = 0; i < pair->new.nr_items; i++) {
-		item = pair->new.items[i];
-		if (item->wanted && match_unclear(pair, item))
-			found(&comparison->findings, FINDING_AMBIGUOUS, item->name,
-			      "give the static variables of this function names of their own",
-			      "there are several static variables of this name, and which of the "
-			      "old ones it is cannot be told");
-	}
-}
-
-void check_replaced(struct comparison *comparison)
-{
-	struct pair *pair;
-	size_t i, j;
-
-	for (i = 0; i < comparison->nr; i++) {
-		pair = &comparison->pairs[i];
-		check_unclear(comparison, pair);
-		for (j = 0; j < pair->new.nr_items; j++) {
-			if (!pair->new.items[j]->replaced)
-				continue;
-			check_signature(comparison, pair, pair->new.items[j]);
-			check_quiescence(comparison, pair, pair->new.items[j]);
-		}
-	}
+	check_variables(comparison, pair);
+	check_common(comparison, pair);
 }

@@ -32,6 +32,13 @@ static void compare_items(struct pair *pair)
 	}
 }
 
+static bool is_changed_code(const struct comparison *comparison, const struct item *item)
+{
+	return item->kind == ITEM_CODE &&
+	       (item->state == STATE_CHANGED ||
+		(comparison->keep_lines && item->state == STATE_LINES));
+}
+
 /* Who uses a constant that comes along must come along; who was compared before it is told now. */
 static bool spread_change(struct item *item, struct item *of)
 {
@@ -52,6 +59,36 @@ static bool spread_change(struct item *item, struct item *of)
 		any = true;
 	}
 	return any;
+}
+
+bool leads_into_changed(const struct comparison *comparison, const struct item *item,
+			const struct pair *pair)
+{
+	const Elf64_Rela *relocs;
+	struct place place;
+	size_t i, nr;
+
+	relocs = item_relocs(item, &nr);
+	for (i = 0; i < nr; i++) {
+		place = unit_place(&pair->new, item->section, &relocs[i]);
+		if (place.item && place.item != item && place.offset &&
+		    is_changed_code(comparison, place.item))
+			return true;
+	}
+	return false;
+}
+
+/* Labels of a function are new with it, also if they are where they were. */
+static bool change_table(const struct comparison *comparison, const struct pair *pair,
+			 struct item *item)
+{
+	if (!item->counterpart || item->state != STATE_SAME || item->kind == ITEM_CODE ||
+	    !leads_into_changed(comparison, item, pair))
+		return false;
+	item->state = STATE_CHANGED;
+	item->counterpart->state = STATE_CHANGED;
+	set_why(item, text("leads into a function that changes"));
+	return true;
 }
 
 /* A function and its pieces are one. */
@@ -81,7 +118,7 @@ static bool join_pieces(struct item *item)
 	return false;
 }
 
-static void spread(struct pair *pair)
+static void spread(const struct comparison *comparison, struct pair *pair)
 {
 	struct item *item;
 	bool again = true;
@@ -92,6 +129,7 @@ static void spread(struct pair *pair)
 		for (i = 0; i < pair->new.nr_items; i++) {
 			item = pair->new.items[i];
 			again |= join_pieces(item);
+			again |= change_table(comparison, pair, item);
 			if (item->kind == ITEM_CONST && !item->global &&
 			    item->state == STATE_CHANGED)
 				again |= spread_change(item, item);
@@ -104,13 +142,6 @@ static bool is_variant(const struct item *item)
 {
 	return !item->global && (strstr(item->name, ".constprop") || strstr(item->name, ".isra") ||
 				 strstr(item->name, ".part"));
-}
-
-static bool is_changed_code(const struct comparison *comparison, const struct item *item)
-{
-	return item->kind == ITEM_CODE &&
-	       (item->state == STATE_CHANGED ||
-		(comparison->keep_lines && item->state == STATE_LINES));
 }
 
 /* Does somebody who stays call this variant? If not, it is a new function for those who do. */
@@ -170,6 +201,8 @@ static void want(struct comparison *comparison, struct item *item, struct unit *
 	}
 	if (item->landing_pads)
 		want(comparison, item->landing_pads, unit);
+	if (item->personality && item->personality->state == STATE_NEW)
+		want(comparison, item->personality, unit);
 	for (i = 0; item->kind == ITEM_CODE && i < unit->nr_items; i++) {
 		if (unit->items[i]->part_of == item)
 			want(comparison, unit->items[i], unit);
@@ -229,7 +262,7 @@ static void compare_pair(struct comparison *comparison, struct pair *pair)
 	debug_open(&pair->new);
 	match(pair);
 	compare_items(pair);
-	spread(pair);
+	spread(comparison, pair);
 	check_pair(comparison, pair);
 }
 

@@ -41,12 +41,20 @@ size_t compare_lines_only(const struct comparison *comparison);
 /* match.c: find counterparts. */
 void match(struct pair *pair);
 /* Could an old variable be this one, without anything that says which? */
-bool match_unclear(const struct pair *pair, const struct item *item);
+bool match_unclear(const struct pair *pair, struct item *item);
+/* Is it the code of a closure of a function that has more or fewer of them now, and counts anew? */
+bool match_renumbered(const struct pair *pair, const struct item *item);
+/* What bears this name, first or not; NULL. */
+struct item *item_by_name(const struct unit *unit, const char *name);
 
 /* same.c: is the item the same as its counterpart? Sets its state, and why. */
 bool same(struct item *old, struct unit *old_unit, struct item *new, struct unit *new_unit);
 
-/* check.c: what cannot be patched, before and after the functions to replace are known. */
+/* Does it hold addresses of places within (not: of) a function that is replaced? */
+bool leads_into_changed(const struct comparison *comparison, const struct item *item,
+			const struct pair *pair);
+
+/* What cannot be patched, before (check.c) and after the functions to replace are known (check_replaced.c). */
 void check_pair(struct comparison *comparison, struct pair *pair);
 void check_replaced(struct comparison *comparison);
 

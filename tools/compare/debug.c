@@ -19,7 +19,14 @@ struct function {
 
 struct variable {
 	uint64_t address;
-	char *scope;
+	char *scope, *type;
+};
+
+/* Of the line table; several of one address in the order in which the table has them. */
+struct row {
+	uint64_t address;
+	size_t index;
+	int number;
 };
 
 struct debug {
@@ -32,6 +39,9 @@ struct debug {
 	size_t nr_variables;
 	struct layout *layouts;
 	size_t nr_layouts;
+	struct row *rows;
+	size_t nr_rows;
+	bool rows_read;
 	char *producer;
 };
 
@@ -150,6 +160,16 @@ static void put_parameters(struct buffer *buffer, Dwarf_Die *die, unsigned int d
 	put(buffer, ")");
 }
 
+/* "struct" for a typedef of one without a name; else NULL. */
+static const char *nameless_word(Dwarf_Die *die)
+{
+	Dwarf_Die type;
+
+	if (dwarf_tag(die) != DW_TAG_typedef || !die_type(die, &type) || die_name(&type))
+		return NULL;
+	return aggregate_word(dwarf_tag(&type));
+}
+
 /* Types with a name are told by it: their own layouts are compared by themselves. */
 static void put_die(struct buffer *buffer, Dwarf_Die *die, unsigned int depth)
 {
@@ -191,7 +211,17 @@ static void put_die(struct buffer *buffer, Dwarf_Die *die, unsigned int depth)
 			put_type(buffer, die, depth + 1);
 			put_parameters(buffer, die, depth);
 			break;
-		default: /* typedef, const, volatile, restrict, _Atomic: what is below */
+		case DW_TAG_typedef:
+			/* The name of what has no other; its layout is compared by itself. */
+			word = nameless_word(die);
+			if (word && name) {
+				put(buffer, word);
+				put(buffer, " ");
+				put(buffer, name);
+				break;
+			}
+			/* fall through */
+		default: /* const, volatile, restrict, _Atomic: what is below */
 			put_type(buffer, die, depth + 1);
 		}
 	}
@@ -259,14 +289,22 @@ static void put_members(struct buffer *buffer, Dwarf_Die *die, unsigned int dept
 static void add_layout(struct debug *debug, Dwarf_Die *die, const char *scope)
 {
 	struct buffer buffer = { 0 };
-	const char *name = die_name(die);
+	const char *name = die_name(die), *word = nameless_word(die);
+	Dwarf_Die type;
 
 	if (!name || has_flag(die, DW_AT_declaration))
 		return;
-	put_members(&buffer, die, 0);
+	if (word) {
+		if (!die_type(die, &type))
+			return;
+		put_members(&buffer, &type, 0);
+	} else {
+		word = aggregate_word(dwarf_tag(die));
+		put_members(&buffer, die, 0);
+	}
 	debug->layouts = enlarge(debug->layouts, debug->nr_layouts + 1, sizeof(*debug->layouts));
 	debug->layouts[debug->nr_layouts].name =
-		text("%s %s%s", aggregate_word(dwarf_tag(die)), scope, name);
+		text("%s %s%s", word, scope, name);
 	debug->layouts[debug->nr_layouts++].text = buffer.text;
 }
 
@@ -292,16 +330,26 @@ static void add_function(struct debug *debug, Dwarf_Die *die)
 
 static void add_variable(struct debug *debug, Dwarf_Die *die, const char *scope)
 {
-	Dwarf_Attribute attr;
+	struct buffer type = { 0 };
+	Dwarf_Attribute attr, address_attr;
+	Dwarf_Addr address;
 	Dwarf_Op *ops;
 	size_t nr;
 
-	if (dwarf_getlocation(dwarf_attr(die, DW_AT_location, &attr), &ops, &nr) || nr != 1 ||
-	    ops[0].atom != DW_OP_addr)
+	if (dwarf_getlocation(dwarf_attr(die, DW_AT_location, &attr), &ops, &nr) || nr != 1)
 		return;
+	/* clang has its addresses in a table. */
+	if (ops[0].atom == DW_OP_addr)
+		address = ops[0].number;
+	else if (ops[0].atom != DW_OP_addrx ||
+		 dwarf_getlocation_attr(&attr, ops, &address_attr) ||
+		 dwarf_formaddr(&address_attr, &address))
+		return;
+	put_type(&type, die, 0);
 	debug->variables = enlarge(debug->variables, debug->nr_variables + 1,
 				   sizeof(*debug->variables));
-	debug->variables[debug->nr_variables].address = ops[0].number + debug->bias;
+	debug->variables[debug->nr_variables].address = address + debug->bias;
+	debug->variables[debug->nr_variables].type = type.text;
 	debug->variables[debug->nr_variables++].scope = text("%s", scope);
 }
 
@@ -319,7 +367,7 @@ static void read_scope(struct debug *debug, Dwarf_Die *parent, const char *scope
 	do {
 		tag = dwarf_tag(&die);
 		name = die_name(&die);
-		if (aggregate_word(tag))
+		if (aggregate_word(tag) || nameless_word(&die))
 			add_layout(debug, &die, scope);
 		if (tag == DW_TAG_variable)
 			add_variable(debug, &die, scope);
@@ -397,8 +445,11 @@ void debug_close(struct debug *debug)
 		free(debug->layouts[i].text);
 	}
 	free(debug->layouts);
-	for (i = 0; i < debug->nr_variables; i++)
+	for (i = 0; i < debug->nr_variables; i++) {
 		free(debug->variables[i].scope);
+		free(debug->variables[i].type);
+	}
+	free(debug->rows);
 	free(debug->variables);
 	free(debug->functions);
 	free(debug->producer);
@@ -438,36 +489,68 @@ static bool address_of(const struct unit *unit, const struct item *item, uint64_
 	return true;
 }
 
-struct line *debug_lines(const struct unit *unit, const struct item *item, size_t *nr)
+static int compare_rows(const void *a, const void *b)
 {
-	struct line *list = NULL;
-	Dwarf_Addr address, at;
-	Dwfl_Line *row;
+	const struct row *one = a, *other = b;
+
+	if (one->address != other->address)
+		return one->address < other->address ? -1 : 1;
+	return one->index < other->index ? -1 : one->index > other->index;
+}
+
+/* Of all units, once: looked for by address. */
+static void read_rows(struct debug *debug)
+{
 	Dwarf_Die *cu = NULL;
-	Dwarf_Addr bias;
+	Dwarf_Addr bias, at;
+	Dwfl_Line *line;
 	size_t rows, i;
 	int number;
+
+	debug->rows_read = true;
+	while ((cu = dwfl_module_nextcu(debug->module, cu, &bias))) {
+		if (dwfl_getsrclines(cu, &rows))
+			continue;
+		debug->rows = enlarge(debug->rows, debug->nr_rows + rows + 1, sizeof(*debug->rows));
+		for (i = 0; i < rows; i++) {
+			line = dwfl_onesrcline(cu, i);
+			if (line && dwfl_lineinfo(line, &at, &number, NULL, NULL, NULL))
+				debug->rows[debug->nr_rows++] =
+					(struct row){ at, i, number };
+		}
+	}
+	if (debug->nr_rows)
+		qsort(debug->rows, debug->nr_rows, sizeof(*debug->rows), compare_rows);
+}
+
+struct line *debug_lines(const struct unit *unit, const struct item *item, size_t *nr)
+{
+	struct debug *debug = unit->debug;
+	size_t low = 0, high, middle;
+	struct line *list = NULL;
+	uint64_t address;
 
 	*nr = 0;
 	if (!address_of(unit, item, &address))
 		return NULL;
-	while ((cu = dwfl_module_nextcu(unit->debug->module, cu, &bias))) {
-		if (dwfl_getsrclines(cu, &rows))
-			continue;
-		for (i = 0; i < rows; i++) {
-			row = dwfl_onesrcline(cu, i);
-			if (!row || !dwfl_lineinfo(row, &at, &number, NULL, NULL, NULL) ||
-			    at < address || at >= address + item->size)
-				continue;
-			list = enlarge(list, *nr + 1, sizeof(*list));
-			list[*nr].offset = at - address;
-			list[(*nr)++].number = number;
-		}
+	if (!debug->rows_read)
+		read_rows(debug);
+	for (high = debug->nr_rows; low < high;) {
+		middle = low + (high - low) / 2;
+		if (debug->rows[middle].address < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < debug->nr_rows && debug->rows[low].address < address + item->size; low++) {
+		list = enlarge(list, *nr + 1, sizeof(*list));
+		list[*nr].offset = debug->rows[low].address - address;
+		list[(*nr)++].number = debug->rows[low].number;
 	}
 	return list;
 }
 
-const char *debug_scope(const struct unit *unit, const struct item *item)
+static const struct variable *find_variable(const struct unit *unit, const struct item *item)
 {
 	uint64_t address;
 	size_t i;
@@ -476,9 +559,23 @@ const char *debug_scope(const struct unit *unit, const struct item *item)
 		return NULL;
 	for (i = 0; i < unit->debug->nr_variables; i++) {
 		if (unit->debug->variables[i].address == address)
-			return unit->debug->variables[i].scope;
+			return &unit->debug->variables[i];
 	}
 	return NULL;
+}
+
+const char *debug_scope(const struct unit *unit, const struct item *item)
+{
+	const struct variable *variable = find_variable(unit, item);
+
+	return variable ? variable->scope : NULL;
+}
+
+char *debug_type(const struct unit *unit, const struct item *item)
+{
+	const struct variable *variable = find_variable(unit, item);
+
+	return variable && variable->type ? text("%s", variable->type) : NULL;
 }
 
 char *debug_signature(const struct unit *unit, const struct item *item)

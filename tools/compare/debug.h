@@ -48,6 +48,9 @@ struct layout {
  */
 const char *debug_scope(const struct unit *unit, const struct item *item);
 
+/* A variable's type, as in a signature; free it. NULL if nothing says it. */
+char *debug_type(const struct unit *unit, const struct item *item);
+
 /* All types of the unit that have a name and members, in the order of their names. */
 const struct layout *debug_layouts(const struct unit *unit, size_t *nr);
 

@@ -15,9 +15,18 @@
 
 #define TEXTS ".rodata.merged"
 
+/* From @start to @end of a merged section, copied to @to. */
+struct copy {
+	const struct section *section;
+	uint64_t start, end;
+	size_t to;
+};
+
 struct emission {
 	struct comparison *comparison;
 	struct writer writer;
+	struct copy *copies; /* of texts and numbers */
+	size_t nr_copies;
 	unsigned int merged; /* section of texts and numbers; 0 until there is one */
 	unsigned int frames; /* section .eh_frame; 0 until there is one */
 };
@@ -67,15 +76,6 @@ static unsigned char symbol_type(const struct item *item)
 
 /* --- items -------------------------------------------------------------------------------------- */
 
-static uint64_t alignment(const struct item *item)
-{
-	uint64_t align = item->section->header.sh_addralign;
-
-	while (align > 1 && item->offset % align)
-		align /= 2;
-	return align ? align : 1;
-}
-
 /* Already there, of another object: templates and inline functions. */
 static bool find_weak(struct emission *emission, const struct item *item, unsigned int *number)
 {
@@ -106,7 +106,7 @@ static void add_item(struct emission *emission, const struct pair *pair, struct 
 	if (item->kind == ITEM_CONST || item->kind == ITEM_NAMELESS)
 		flags &= ~(GElf_Xword)SHF_WRITE;
 	section = writer_section(&emission->writer, from->name, from->header.sh_type, flags,
-				 alignment(item), item_bytes(item), item->size);
+				 item_alignment(item), item_bytes(item), item->size);
 	if (item->kind == ITEM_NAMELESS) {
 		item->number = writer_section_symbol(&emission->writer, section);
 		return;
@@ -118,15 +118,25 @@ static void add_item(struct emission *emission, const struct pair *pair, struct 
 	free(name);
 }
 
-/* A text or number that the linker would have merged with equal ones: a copy of it. */
+/*
+ * A text or number that the linker would have merged with equal ones: a copy of it, always the same one,
+ * since a loop may run from its start to its end.
+ */
 static int64_t add_merged(struct emission *emission, const struct place *place)
 {
 	const GElf_Shdr *header = &place->section->header;
 	uint64_t unit = header->sh_entsize ? header->sh_entsize : 1, start, end;
 	static const unsigned char zero[64];
+	struct copy *copy;
+	size_t i;
 
 	start = (uint64_t)place->offset - (uint64_t)place->offset % unit;
 	end = start + unit;
+	for (i = 0; i < emission->nr_copies; i++) {
+		copy = &emission->copies[i];
+		if (copy->section == place->section && copy->start <= start && start < copy->end)
+			return (int64_t)copy->to + place->offset - (int64_t)copy->start;
+	}
 	if (header->sh_flags & SHF_STRINGS) {
 		while (end < header->sh_size && unit <= sizeof(zero) &&
 		       memcmp(place->section->data + end - unit, zero, unit) != 0)
@@ -135,10 +145,13 @@ static int64_t add_merged(struct emission *emission, const struct place *place)
 	if (!emission->merged)
 		emission->merged = writer_section(&emission->writer, TEXTS, SHT_PROGBITS,
 						  SHF_ALLOC, 1, NULL, 0);
-	return (int64_t)writer_append(&emission->writer, emission->merged,
-				      place->section->data + start, end - start,
-				      header->sh_addralign ? header->sh_addralign : 1) +
-	       place->offset - (int64_t)start;
+	emission->copies = enlarge(emission->copies, emission->nr_copies + 1,
+				   sizeof(*emission->copies));
+	copy = &emission->copies[emission->nr_copies++];
+	*copy = (struct copy){ .section = place->section, .start = start, .end = end };
+	copy->to = writer_append(&emission->writer, emission->merged, place->section->data + start,
+				 end - start, header->sh_addralign ? header->sh_addralign : 1);
+	return (int64_t)copy->to + place->offset - (int64_t)start;
 }
 
 static unsigned int undefined(struct emission *emission, const struct pair *pair,
@@ -391,6 +404,7 @@ int emit(struct comparison *comparison, const char *path)
 	else if (!findings_refused(&comparison->findings))
 		found(&comparison->findings, FINDING_FILE, path, "compile the objects again",
 		      "the frame information of an object is damaged");
+	free(emission.copies);
 	writer_free(&emission.writer);
 	return err;
 }

@@ -14,7 +14,7 @@
 
 static bool has_number(const char *name)
 {
-	char base[4096];
+	char base[BASE_MAX];
 
 	return base_name(name, base, sizeof(base)) != strlen(name);
 }
@@ -37,9 +37,48 @@ static void join(struct item *old, struct item *new)
 	new->counterpart = old;
 }
 
+/* One that others of its file may share the name with, in some function. */
 static bool is_local_variable(const struct item *item)
 {
-	return is_variable(item) && !item->global && has_number(item->name);
+	return is_variable(item) && item->numbered;
+}
+
+/* Does the unit have several of this name, but for their numbers? */
+static bool has_several(const struct unit *unit, const char *base, size_t len)
+{
+	const struct item *item;
+	size_t i, nr = 0;
+
+	for (i = 0; i < unit->nr_items; i++) {
+		item = unit->items[i];
+		nr += is_variable(item) && !strncmp(item->name, base, len) &&
+		      same_base(item->name, base);
+	}
+	return nr > 1;
+}
+
+/*
+ * The first of several may have no number: "f.count" (clang), "_ZZ1fvE5count". Which one that is
+ * depends on the others.
+ */
+static void find_numbered(const struct pair *pair, const struct unit *unit)
+{
+	char base[BASE_MAX];
+	struct item *item;
+	size_t i, len;
+
+	for (i = 0; i < unit->nr_items; i++) {
+		item = unit->items[i];
+		if (!is_variable(item) || (item->global && !is_cxx_local(item->name)))
+			continue;
+		item->numbered = has_number(item->name);
+		if (item->numbered || item->kind == ITEM_CONST ||
+		    (!is_cxx_local(item->name) && !strchr(item->name + 1, '.')))
+			continue;
+		len = base_name(item->name, base, sizeof(base));
+		item->numbered = has_several(&pair->old, base, len) ||
+				 has_several(&pair->new, base, len);
+	}
 }
 
 static void match_names(struct pair *pair)
@@ -59,6 +98,56 @@ static void match_names(struct pair *pair)
 				break;
 			}
 		}
+	}
+}
+
+static struct item *symbol_item(const struct unit *unit, const struct symbol *symbol)
+{
+	struct item *item = NULL;
+
+	if (symbol->section && symbol->section < unit->nr_sections && *symbol->name &&
+	    symbol->type != STT_SECTION && symbol->type != STT_FILE)
+		item = section_item(&unit->sections[symbol->section], symbol->value);
+	return item && item->offset == symbol->value ? item : NULL;
+}
+
+struct item *item_by_name(const struct unit *unit, const char *name)
+{
+	struct item *item;
+	unsigned int i;
+
+	for (i = 0; i < unit->nr_symbols; i++) {
+		item = symbol_item(unit, &unit->symbols[i]);
+		if (item && !strcmp(unit->symbols[i].name, name))
+			return item;
+	}
+	return NULL;
+}
+
+/* An item with several names bears the first; another one may be what it had before. */
+static void match_aliases(struct pair *pair)
+{
+	struct item *old, *new;
+	unsigned int i;
+
+	for (i = 0; i < pair->new.nr_symbols; i++) {
+		new = symbol_item(&pair->new, &pair->new.symbols[i]);
+		if (!new || new->counterpart || is_local_variable(new) || !new->global ||
+		    !strcmp(pair->new.symbols[i].name, new->name))
+			continue;
+		old = item_by_name(&pair->old, pair->new.symbols[i].name);
+		if (old && !old->counterpart && comparable(old, new))
+			join(old, new);
+	}
+	/* The old one may have lost the name that it bore. */
+	for (i = 0; i < pair->old.nr_symbols; i++) {
+		old = symbol_item(&pair->old, &pair->old.symbols[i]);
+		if (!old || old->counterpart || is_local_variable(old) || !old->global ||
+		    !strcmp(pair->old.symbols[i].name, old->name))
+			continue;
+		new = item_by_name(&pair->new, pair->old.symbols[i].name);
+		if (new && !new->counterpart && comparable(old, new))
+			join(old, new);
 	}
 }
 
@@ -96,18 +185,26 @@ static void match_numbered_code(struct pair *pair)
 	}
 }
 
-static bool same_scope(const struct unit *one_unit, const struct item *one,
-		       const struct unit *other_unit, const struct item *other)
+static const char *scope_of(const struct unit *unit, struct item *item)
 {
-	const char *scope = debug_scope(one_unit, one);
-	const char *other_scope = debug_scope(other_unit, other);
+	if (!item->scope_asked)
+		item->scope = debug_scope(unit, item);
+	item->scope_asked = true;
+	return item->scope;
+}
+
+static bool same_scope(const struct unit *one_unit, struct item *one,
+		       const struct unit *other_unit, struct item *other)
+{
+	const char *scope = scope_of(one_unit, one);
+	const char *other_scope = scope_of(other_unit, other);
 
 	return scope && other_scope && !strcmp(scope, other_scope) &&
 	       same_base(one->name, other->name);
 }
 
 /* How many variables of @unit are declared where @item of @of is, with its name; the last of them. */
-static size_t count_local(const struct unit *unit, const struct unit *of, const struct item *item,
+static size_t count_local(const struct unit *unit, const struct unit *of, struct item *item,
 			  struct item **last)
 {
 	size_t i, nr = 0;
@@ -136,6 +233,48 @@ static void match_local_variables(struct pair *pair)
 	}
 }
 
+static bool same_code(const struct item *old, const struct item *new)
+{
+	return old->size == new->size && item_bytes(old) && item_bytes(new) &&
+	       !memcmp(item_bytes(old), item_bytes(new), old->size);
+}
+
+/* The same instruction of the same code leads to it. */
+static void match_used(struct pair *pair, struct item *old_code, struct item *new_code)
+{
+	struct section *old_section = old_code->section, *new_section = new_code->section;
+	const Elf64_Rela *old, *new;
+	struct place one, other;
+	size_t nr_old, nr_new, i;
+
+	old = item_relocs(old_code, &nr_old);
+	new = item_relocs(new_code, &nr_new);
+	for (i = 0; i < nr_old && nr_old == nr_new; i++) {
+		one = unit_place(&pair->old, old_section, &old[i]);
+		other = unit_place(&pair->new, new_section, &new[i]);
+		if (old[i].r_offset - old_code->offset == new[i].r_offset - new_code->offset &&
+		    one.item && other.item && one.offset == other.offset &&
+		    !one.item->counterpart && !other.item->counterpart &&
+		    is_variable(one.item) && one.item->kind == other.item->kind &&
+		    one.item->size == other.item->size &&
+		    same_scope(&pair->old, one.item, &pair->new, other.item))
+			join(one.item, other.item);
+	}
+}
+
+/* Several of one name in a function (macros that say something once): it has to be as it was. */
+static void match_variables_by_use(struct pair *pair)
+{
+	struct item *new;
+	size_t i;
+
+	for (i = 0; i < pair->new.nr_items; i++) {
+		new = pair->new.items[i];
+		if (new->kind == ITEM_CODE && new->counterpart && same_code(new->counterpart, new))
+			match_used(pair, new->counterpart, new);
+	}
+}
+
 /*
  * A constant has no state: any with the same bytes will do, and if what they lead to differs, the new
  * one comes along. Compilers make some of their own, which nothing declares (CSWTCH.12).
@@ -160,24 +299,67 @@ static void match_constants(struct pair *pair)
 	}
 }
 
-bool match_unclear(const struct pair *pair, const struct item *item)
+bool match_unclear(const struct pair *pair, struct item *item)
 {
-	const struct item *old;
+	struct item *old;
 	size_t i;
 
-	if (item->counterpart || item->kind == ITEM_CONST || !is_local_variable(item))
+	if (item->counterpart || item->kind == ITEM_CONST || !is_variable(item) ||
+	    (item->global && !is_cxx_local(item->name)))
 		return false;
 	for (i = 0; i < pair->old.nr_items; i++) {
 		old = pair->old.items[i];
-		if (!is_local_variable(old) || old->counterpart ||
+		if (!is_variable(old) || old->kind == ITEM_CONST || old->counterpart ||
+		    (old->global && !is_cxx_local(old->name)) ||
 		    !same_base(old->name, item->name))
 			continue;
-		/* Known to be declared elsewhere, it is another. */
-		if (!debug_scope(&pair->old, old) || !debug_scope(&pair->new, item) ||
+		/* Known to be declared elsewhere, it is another. What clang makes of members says nothing. */
+		if (!scope_of(&pair->old, old) || !scope_of(&pair->new, item) ||
 		    same_scope(&pair->old, old, &pair->new, item))
 			return true;
 	}
 	return false;
+}
+
+/* "_ZZ1fvENUliE0_4_FUNEi" without the number of the closure; also "_ZZ1fvEN3$_08__invokeEi". */
+static void closure_base(const char *name, char *base, size_t size)
+{
+	size_t len = 0, digits;
+
+	while (*name && len + 1 < size) {
+		base[len++] = *name++;
+		digits = strspn(name, "0123456789");
+		if ((name[-1] == 'E' && name[digits] == '_') ||
+		    !strncmp(name + digits, "$_", 2) ||
+		    (len > 1 && !memcmp(base + len - 2, "$_", 2)))
+			name += digits;
+	}
+	base[len] = 0;
+}
+
+static size_t count_closures(const struct unit *unit, const char *base)
+{
+	char other[BASE_MAX];
+	size_t i, nr = 0;
+
+	for (i = 0; i < unit->nr_items; i++) {
+		if (unit->items[i]->kind != ITEM_CODE)
+			continue;
+		closure_base(unit->items[i]->name, other, sizeof(other));
+		nr += !strcmp(other, base);
+	}
+	return nr;
+}
+
+bool match_renumbered(const struct pair *pair, const struct item *item)
+{
+	char base[BASE_MAX];
+
+	if (strncmp(item->name, "_Z", 2) != 0 ||
+	    (!strstr(item->name, "Ul") && !strstr(item->name, "$_")))
+		return false;
+	closure_base(item->name, base, sizeof(base));
+	return count_closures(&pair->old, base) != count_closures(&pair->new, base);
 }
 
 /* Variables without a name: a section has one item of them at most. */
@@ -199,9 +381,13 @@ static void match_nameless(struct pair *pair)
 
 void match(struct pair *pair)
 {
+	find_numbered(pair, &pair->old);
+	find_numbered(pair, &pair->new);
 	match_names(pair);
+	match_aliases(pair);
 	match_numbered_code(pair);
 	match_local_variables(pair);
+	match_variables_by_use(pair);
 	match_constants(pair);
 	match_nameless(pair);
 }

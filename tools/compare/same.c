@@ -154,6 +154,8 @@ static bool same_bytes(const struct item *old, const struct item *new, uint64_t 
 
 	if (one && other)
 		return !memcmp(one + at, other + at, len);
+	if (!one && !other)
+		return true;
 	for (i = at; i < at + len; i++) {
 		if ((one && one[i]) || (other && other[i]))
 			return false;

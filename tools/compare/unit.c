@@ -2,82 +2,12 @@
 /* See unit.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "instruction.h"
 #include "debug.h"
 #include "unit.h"
-
-/* Nothing of a compiler's own needs more; what is longer is no assembler name. */
-#define BASE_MAX 4096
-
-/* A tool that has no memory left can do nothing better than to say so. */
-static void *have(void *memory)
-{
-	if (!memory) {
-		fputs("wfpatch: out of memory\n", stderr);
-		exit(8);
-	}
-	return memory;
-}
-
-void *allocate(size_t nr, size_t size)
-{
-	return have(calloc(nr ? nr : 1, size));
-}
-
-void *enlarge(void *array, size_t nr, size_t size)
-{
-	return have(reallocarray(array, nr, size));
-}
-
-char *text(const char *format, ...)
-{
-	va_list args;
-	char *line;
-	int len;
-
-	va_start(args, format);
-	len = vasprintf(&line, format, args);
-	va_end(args);
-	return have(len < 0 ? NULL : line);
-}
-
-size_t base_name(const char *name, char *base, size_t size)
-{
-	size_t len = 0, digits;
-
-	while (*name && len + 1 < size) {
-		digits = *name == '.' ? strspn(name + 1, "0123456789") : 0;
-		if (digits && (!name[1 + digits] || name[1 + digits] == '.'))
-			name += 1 + digits;
-		else
-			base[len++] = *name++;
-	}
-	base[len] = 0;
-	return len;
-}
-
-bool same_base(const char *one, const char *other)
-{
-	char first[BASE_MAX], second[BASE_MAX];
-
-	base_name(one, first, sizeof(first));
-	base_name(other, second, sizeof(second));
-	return !strcmp(first, second);
-}
-
-size_t piece_of(const char *name)
-{
-	const char *found = strstr(name, ".cold");
-
-	if (!found || found == name || (found[5] && found[5] != '.'))
-		return 0;
-	return (size_t)(found - name);
-}
 
 bool is_code(const struct section *section)
 {
@@ -87,167 +17,6 @@ bool is_code(const struct section *section)
 bool is_text(const struct section *section)
 {
 	return section->header.sh_flags & SHF_STRINGS && section->header.sh_entsize <= 1;
-}
-
-/* Written by the dynamic linker only, before the program runs. */
-static bool is_constant(const struct section *section)
-{
-	return !(section->header.sh_flags & SHF_WRITE) ||
-	       !strncmp(section->name, ".data.rel.ro", 12);
-}
-
-/* What is not made of items: the dynamic linker's, the unwinder's, for people. */
-static bool is_taken_apart(const struct section *section)
-{
-	const GElf_Shdr *header = &section->header;
-
-	if (!(header->sh_flags & SHF_ALLOC) || !header->sh_size)
-		return false;
-	if (header->sh_type != SHT_PROGBITS && header->sh_type != SHT_NOBITS)
-		return false;
-	return strcmp(section->name, ".eh_frame") && strncmp(section->name, ".note", 5);
-}
-
-static struct item *add_item(struct unit *unit, struct section *section, enum item_kind kind,
-			     const char *name, uint64_t offset, uint64_t size)
-{
-	struct item *item = allocate(1, sizeof(*item));
-
-	item->kind = kind;
-	item->name = name;
-	item->section = section;
-	item->offset = offset;
-	item->size = size;
-	if (kind == ITEM_CODE && section->data)
-		item->instructions = instructions_decode(section->data + offset, size,
-							 &item->nr_instructions);
-	section->items = enlarge(section->items, section->nr_items + 1, sizeof(*section->items));
-	section->items[section->nr_items++] = item;
-	unit->items = enlarge(unit->items, unit->nr_items + 1, sizeof(*unit->items));
-	unit->items[unit->nr_items++] = item;
-	return item;
-}
-
-static enum item_kind kind_of(const struct section *section, bool named)
-{
-	if (is_code(section))
-		return ITEM_CODE;
-	if (section->header.sh_flags & SHF_TLS)
-		return ITEM_TLS;
-	if (!is_constant(section))
-		return ITEM_DATA;
-	return named ? ITEM_CONST : ITEM_NAMELESS;
-}
-
-static bool is_landing_pads(const struct section *section)
-{
-	return !strncmp(section->name, ".gcc_except_table", 17);
-}
-
-/* clang gives names to its tables of landing pads. */
-static bool is_named(const struct symbol *symbol, const struct section *section)
-{
-	return !is_landing_pads(section) && *symbol->name &&
-	       strncmp(symbol->name, ".L", 2) != 0 &&
-	       symbol->type != STT_SECTION && symbol->type != STT_FILE;
-}
-
-/* By place; of several names for one place those that others use first. */
-static int compare_symbols(const void *a, const void *b)
-{
-	const struct symbol *one = *(const struct symbol *const *)a;
-	const struct symbol *other = *(const struct symbol *const *)b;
-
-	if (one->value != other->value)
-		return one->value < other->value ? -1 : 1;
-	if (one->bind != other->bind && (one->bind == STB_LOCAL || other->bind == STB_LOCAL))
-		return one->bind == STB_LOCAL ? 1 : -1;
-	if (!!one->size != !!other->size)
-		return one->size ? -1 : 1;
-	return strcmp(one->name, other->name);
-}
-
-/* The item of a symbol ends where it says, or at the next one; what lies between has no name. */
-static void add_named(struct unit *unit, struct section *section, const struct symbol **list,
-		      size_t nr)
-{
-	uint64_t end = 0, limit, size;
-	struct item *item;
-	size_t i, next;
-
-	for (i = 0; i < nr; i = next) {
-		for (next = i + 1; next < nr && list[next]->value == list[i]->value;)
-			next++;
-		if (list[i]->value < end)
-			continue;
-		if (list[i]->value > end && !is_code(section) && is_constant(section))
-			add_item(unit, section, kind_of(section, false), section->name, end,
-				 list[i]->value - end);
-		limit = next < nr ? list[next]->value : section->header.sh_size;
-		size = list[i]->size ? list[i]->size : limit - list[i]->value;
-		if (size > section->header.sh_size - list[i]->value)
-			size = section->header.sh_size - list[i]->value;
-		item = add_item(unit, section, kind_of(section, true), list[i]->name,
-				list[i]->value, size);
-		item->global = list[i]->bind != STB_LOCAL;
-		item->weak = list[i]->bind == STB_WEAK || list[i]->bind == STB_GNU_UNIQUE;
-		end = list[i]->value + size;
-	}
-	if (end < section->header.sh_size && !is_code(section) && is_constant(section))
-		add_item(unit, section, kind_of(section, false), section->name, end,
-			 section->header.sh_size - end);
-}
-
-/* clang keeps pointers to the types of exceptions in .data, without a name. */
-static bool is_pointers(const struct section *section)
-{
-	size_t i;
-
-	if (strcmp(section->name, ".data") != 0 ||
-	    section->header.sh_size != section->nr_relocs * sizeof(uint64_t))
-		return false;
-	for (i = 0; i < section->nr_relocs; i++) {
-		if (ELF64_R_TYPE(section->relocs[i].r_info) != R_X86_64_64)
-			return false;
-	}
-	return true;
-}
-
-static void add_pointers(struct unit *unit, struct section *section)
-{
-	size_t i;
-
-	for (i = 0; i < section->nr_relocs; i++)
-		add_item(unit, section, ITEM_DATA, section->name, i * sizeof(uint64_t),
-			 sizeof(uint64_t));
-}
-
-static void take_apart(struct unit *unit, struct section *section)
-{
-	const struct symbol **list, *symbol;
-	unsigned int i;
-	size_t nr = 0;
-
-	if (section->header.sh_flags & SHF_MERGE && !is_code(section)) {
-		add_item(unit, section, ITEM_MERGED, section->name, 0, section->header.sh_size);
-		return;
-	}
-	list = allocate(unit->nr_symbols, sizeof(*list));
-	for (i = 0; i < unit->nr_symbols; i++) {
-		symbol = &unit->symbols[i];
-		if (symbol->section == section->number && is_named(symbol, section) &&
-		    symbol->value <= section->header.sh_size)
-			list[nr++] = symbol;
-	}
-	qsort(list, nr, sizeof(*list), compare_symbols);
-	if (nr)
-		add_named(unit, section, list, nr);
-	else if (is_pointers(section))
-		add_pointers(unit, section);
-	else
-		add_item(unit, section, kind_of(section, false), section->name, 0,
-			 section->header.sh_size);
-	free(list);
 }
 
 struct item *section_item(const struct section *section, uint64_t offset)
@@ -322,9 +91,8 @@ struct place unit_place(const struct unit *unit, const struct section *section,
 				  symbol->type == STT_SECTION ? (uint64_t)offset : symbol->value);
 	if (place.item)
 		place.offset -= (int64_t)place.item->offset;
-	/* In a table of distances from its start the addend is the entry's place: the name tells the text. */
-	if (place.item && place.item->kind == ITEM_MERGED && symbol->type != STT_SECTION &&
-	    !is_code(section)) {
+	/* Which text is meant the name tells: with the addend it may be before or behind it. */
+	if (place.item && place.item->kind == ITEM_MERGED && symbol->type != STT_SECTION) {
 		place.correction = -reloc->r_addend;
 		place.offset = (int64_t)(symbol->value - place.item->offset);
 	}
@@ -351,6 +119,15 @@ const Elf64_Rela *item_relocs(const struct item *item, size_t *nr)
 const unsigned char *item_bytes(const struct item *item)
 {
 	return item->section->data ? item->section->data + item->offset : NULL;
+}
+
+uint64_t item_alignment(const struct item *item)
+{
+	uint64_t align = item->section->header.sh_addralign;
+
+	while (align > 1 && item->offset % align)
+		align /= 2;
+	return align ? align : 1;
 }
 
 static int damaged(const struct unit *unit, struct findings *findings)
@@ -447,102 +224,6 @@ static int read_relocs(struct unit *unit, const struct section *table)
 	return 0;
 }
 
-/* Each record of frame information has one relocation for its code, and one for landing pads. */
-static void read_frames(struct unit *unit, const struct section *section)
-{
-	struct item *code;
-	uint64_t at = 0;
-	uint32_t len, cie;
-	struct place place;
-	size_t i = 0;
-
-	while (section->data && at + 8 <= section->header.sh_size) {
-		memcpy(&len, section->data + at, 4);
-		memcpy(&cie, section->data + at + 4, 4);
-		if (!len || len == UINT32_MAX)
-			break;
-		code = NULL;
-		for (; i < section->nr_relocs && section->relocs[i].r_offset < at + 4 + len; i++) {
-			if (!cie || section->relocs[i].r_offset < at + 8)
-				continue;
-			place = unit_place(unit, section, &section->relocs[i]);
-			if (section->relocs[i].r_offset == at + 8) {
-				code = place.item;
-			} else if (code && place.item) {
-				code->landing_pads = place.item;
-				code->landing_pads_offset = place.offset;
-			}
-		}
-		at += 4 + len;
-	}
-}
-
-static void add_referrer(struct item *item, struct item *referrer)
-{
-	if (item == referrer ||
-	    (item->nr_referrers && item->referrers[item->nr_referrers - 1] == referrer))
-		return;
-	item->referrers = enlarge(item->referrers, item->nr_referrers + 1,
-				  sizeof(*item->referrers));
-	item->referrers[item->nr_referrers++] = referrer;
-}
-
-static void find_referrers(struct unit *unit)
-{
-	const Elf64_Rela *relocs;
-	struct place place;
-	struct item *item;
-	size_t i, j, nr;
-
-	for (i = 0; i < unit->nr_items; i++) {
-		item = unit->items[i];
-		relocs = item_relocs(item, &nr);
-		for (j = 0; j < nr; j++) {
-			place = unit_place(unit, item->section, &relocs[j]);
-			if (place.item)
-				add_referrer(place.item, item);
-		}
-		if (item->landing_pads)
-			add_referrer(item->landing_pads, item);
-	}
-}
-
-/* What only tables of landing pads lead to is a constant, wherever it is. */
-static void find_constants(struct unit *unit)
-{
-	struct item *item;
-	size_t i, j;
-
-	for (i = 0; i < unit->nr_items; i++) {
-		item = unit->items[i];
-		if (item->kind != ITEM_DATA || item->name != item->section->name)
-			continue;
-		for (j = 0; j < item->nr_referrers; j++) {
-			if (!is_landing_pads(item->referrers[j]->section))
-				break;
-		}
-		if (j && j == item->nr_referrers)
-			item->kind = ITEM_NAMELESS;
-	}
-}
-
-static void find_pieces(struct unit *unit)
-{
-	struct item *item, *whole;
-	size_t i, j, len;
-
-	for (i = 0; i < unit->nr_items; i++) {
-		item = unit->items[i];
-		len = item->kind == ITEM_CODE ? piece_of(item->name) : 0;
-		for (j = 0; len && j < unit->nr_items; j++) {
-			whole = unit->items[j];
-			if (whole->kind == ITEM_CODE && strlen(whole->name) == len &&
-			    !memcmp(whole->name, item->name, len))
-				item->part_of = whole;
-		}
-	}
-}
-
 static int check(const struct unit *unit, struct findings *findings)
 {
 	unsigned int i;
@@ -589,17 +270,7 @@ static int read_all(struct unit *unit, struct findings *findings)
 	err = check(unit, findings);
 	if (err)
 		return err;
-	for (i = 1; i < unit->nr_sections; i++) {
-		if (is_taken_apart(&unit->sections[i]))
-			take_apart(unit, &unit->sections[i]);
-	}
-	for (i = 1; i < unit->nr_sections; i++) {
-		if (!strcmp(unit->sections[i].name, ".eh_frame"))
-			read_frames(unit, &unit->sections[i]);
-	}
-	find_referrers(unit);
-	find_constants(unit);
-	find_pieces(unit);
+	items_make(unit);
 	return 0;
 }
 

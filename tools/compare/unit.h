@@ -40,6 +40,8 @@ struct section;
  * @offset, @size: in its section
  * @global: other objects may use it
  * @weak: other objects may define it as well
+ * @numbered: a variable whose name in the object says nothing, since the compiler counts
+ * @chooser: of an indirect function: what it returned was used when the program was linked
  * @counterpart: in the other version; NULL if there is none
  * @wanted: it goes into the patch
  * @replaced: it takes the place of its counterpart
@@ -54,7 +56,7 @@ struct item {
 	const char *name;
 	struct section *section;
 	uint64_t offset, size;
-	bool global, weak, wanted, replaced;
+	bool global, weak, chooser, numbered, wanted, replaced;
 	struct item *counterpart;
 	char *why;
 	struct item *part_of;
@@ -62,9 +64,12 @@ struct item {
 	size_t nr_referrers;
 	struct instruction *instructions;
 	size_t nr_instructions;
+	const char *scope; /* see debug_scope(); asked once */
+	bool scope_asked;
 	/* of the frame information of code: the table of landing pads, and where in it */
 	struct item *landing_pads;
 	int64_t landing_pads_offset;
+	struct item *personality; /* a pointer to what the unwinder calls for it, or NULL */
 	unsigned int number; /* used by the writer of the patch's object */
 };
 
@@ -127,6 +132,9 @@ struct place {
 int unit_open(struct unit *unit, const char *path, struct findings *findings);
 void unit_close(struct unit *unit);
 
+/* items.c: take the unit apart. */
+void items_make(struct unit *unit);
+
 /* What relocation @reloc, which is in @section, leads to. */
 struct place unit_place(const struct unit *unit, const struct section *section,
 			const Elf64_Rela *reloc);
@@ -134,13 +142,19 @@ struct place unit_place(const struct unit *unit, const struct section *section,
 const Elf64_Rela *item_relocs(const struct item *item, size_t *nr);
 /* The bytes of an item; NULL if they are zero. */
 const unsigned char *item_bytes(const struct item *item);
+uint64_t item_alignment(const struct item *item);
 struct item *section_item(const struct section *section, uint64_t offset);
 bool is_code(const struct section *section);
 bool is_text(const struct section *section); /* of texts that end with a 0 */
 
-/* A name without the numbers that the compiler has added: "buffer" for "buffer.12". */
+/* Nothing of a compiler's own needs more; what is longer is no assembler name. */
+#define BASE_MAX 4096
+
+/* names.c. A name without the numbers that the compiler has added: "buffer" for "buffer.12". */
 size_t base_name(const char *name, char *base, size_t size);
 bool same_base(const char *one, const char *other);
+/* A static variable of a C++ function, or what guards it. */
+bool is_cxx_local(const char *name);
 /* "f" for "f.cold" and "f.cold.3"; 0 if it is no such name. */
 size_t piece_of(const char *name);
 
