@@ -17,7 +17,7 @@
 #include "inject.h"
 #include "programs.h"
 
-#define ROUNDS 100
+#define ROUNDS 60
 #define QUESTIONS 40
 
 enum outcome { PATCHED, NOTHING, REFUSED, NR_OUTCOMES };
