@@ -333,10 +333,26 @@ static void wf_gate_take_back(struct wf_thread *thread)
 {
 	if (READ_ONCE(thread->step_held) || !wf_gate_is_queued(atomic_read(&thread->gate_count)))
 		return;
+	/* Another plan may have begun, and its pass must not count on this gate. */
+	atomic_inc(&thread->taking_back);
+	smp_mb__after_atomic();		/* seen before the gate is gone: wf_gate_counted() */
 	if (wf_ksym(task_work_cancel)(thread->task, &thread->gate)) {
 		atomic_inc(&thread->gate_count);
 		wf_thread_put(thread);
 	}
+	smp_mb__before_atomic();	/* and until it has counted */
+	atomic_dec(&thread->taking_back);
+}
+
+/*
+ * What the gate has counted: odd if the thread is behind it, 0 if that cannot be told. In this order: who
+ * takes the gate back counts before he is through.
+ */
+static int wf_gate_counted(const struct wf_thread *thread)
+{
+	if (atomic_read_acquire(&thread->taking_back))
+		return 0;
+	return atomic_read_acquire(&thread->gate_count);
 }
 
 /* --- from outside ----------------------------------------------------------------------------- */
@@ -422,7 +438,7 @@ static bool wf_gate_is_probed(const struct task_struct *task, const struct pt_re
 static wf_task_call_t wf_gate_visit(struct task_struct *task, void *arg)
 {
 	struct wf_visit *visit = arg;
-	int count = atomic_read_acquire(&visit->thread->gate_count);
+	int count = wf_gate_counted(visit->thread);
 
 	if (!wf_gate_is_queued(count) || !wf_gate_is_closed(visit->thread, task))
 		return false;
@@ -442,7 +458,7 @@ static wf_task_call_t wf_gate_flip(struct task_struct *task, void *arg)
 	if (!wf_gate_is_closed(thread, task) || thread->busy)
 		return false;
 	/* Has it been behind its gate all the time? */
-	if (atomic_read(&thread->gate_count) != visit->verdict->gate)
+	if (wf_gate_counted(thread) != visit->verdict->gate)
 		return false;
 	/* The kernel itself changes registers: the end of a signal's handler does, and probes. */
 	if (memcmp(&visit->regs, task_pt_regs(task), sizeof(visit->regs)) ||

@@ -27,6 +27,7 @@ struct wf_thread {
 	/* gate.c */
 	struct callback_head gate;
 	atomic_t gate_count;		/* odd: it is queued */
+	atomic_t taking_back;		/* how many may be taking it off the queue */
 	struct wf_look look;		/* view lock to write */
 	bool stepping;			/* own and view lock: runs one instruction, see wf_step_begin() */
 	bool stepped;			/* own: has run it, and is on its way back */
