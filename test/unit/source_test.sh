@@ -11,24 +11,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export LC_ALL=C
 unset MAKEFLAGS MFLAGS MAKELEVEL CFLAGS CXXFLAGS CC CXX
-number=0
-failed=0
 
-# Run a test function in a shell of its own, in a directory of its own; what it prints is shown if it fails.
-check() {
-	local status=0
-	number=$((number + 1))
-	mkdir "$work/$number"
-	(set -e; cd "$work/$number"; "$1") >"$work/log" 2>&1 &
-	wait $! || status=$?
-	if [ "$status" = 0 ]; then
-		echo "ok $number - $1"
-	else
-		echo "not ok $number - $1"
-		sed 's/^/# /' "$work/log"
-		failed=$((failed + 1))
-	fi
-}
+# shellcheck source=test/unit/tap.sh
+. "${WFPATCH_SOURCE:-$here/../../..}/test/unit/tap.sh"
 
 # expect STATUS ARGUMENT...: run the tool; its output goes to out and err.
 expect() {
@@ -281,5 +266,4 @@ check with_clang
 check a_tree_with_autotools_and_a_shared_library
 check a_tree_with_cmake
 check a_tree_with_meson
-echo "1..$number"
-[ "$failed" = 0 ]
+all_checked

@@ -11,24 +11,9 @@ source=${WFPATCH_SOURCE:-$here/../../..}/tools/wfpatch
 work=$(mktemp -d)
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null; rm -rf "$work"' EXIT
-number=0
-failed=0
 
-# Run a test function in a shell of its own; what it prints is shown if it fails.
-check() {
-	local status=0
-	number=$((number + 1))
-	# Not as a condition itself: there set -e means nothing.
-	(set -e; "$1") >"$work/log" 2>&1 &
-	wait $! || status=$?
-	if [ "$status" = 0 ]; then
-		echo "ok $number - $1"
-	else
-		echo "not ok $number - $1"
-		sed 's/^/# /' "$work/log"
-		failed=$((failed + 1))
-	fi
-}
+# shellcheck source=test/unit/tap.sh
+. "${WFPATCH_SOURCE:-$here/../../..}/test/unit/tap.sh"
 
 # expect STATUS ARGUMENT...: run the tool; its output goes to $work/out and $work/err.
 expect() {
@@ -465,5 +450,4 @@ check build_refuses_objects_that_do_not_belong_together
 check check_says_whether_it_would_apply
 check a_process_whose_first_thread_has_ended_is_read
 check nobody_may_patch_the_processes_of_others
-echo "1..$number"
-[ "$failed" = 0 ]
+all_checked
