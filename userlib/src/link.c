@@ -14,6 +14,10 @@
 #include "internal.h"
 #include "linker.h"
 
+/* A process that changes while it is read is read again, so often and after so many microseconds. */
+#define LINK_TRIES 5
+#define LINK_PAUSE_US 20000
+
 /* From Linux 6.3 on a memfd says whether it may be executed; older kernels do not know the flag. */
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
@@ -516,8 +520,8 @@ static void close_link(struct wf_link *link)
 	free(link->image);
 }
 
-int wf_link(pid_t pid, struct wfpatch_patch *patch, const char *debug, unsigned int again,
-	    struct wf_image **image, char *err, size_t err_size)
+static int link_once(pid_t pid, struct wfpatch_patch *patch, const char *debug, unsigned int again,
+		     struct wf_image **image, char *err, size_t err_size)
 {
 	struct wf_link link = {
 		.process.mem = -1,
@@ -551,4 +555,21 @@ int wf_link(pid_t pid, struct wfpatch_patch *patch, const char *debug, unsigned 
 		wf_error_set(&link.error, -ret,
 			     "process %d ended, or unmapped its code, while it was read", pid);
 	return ret;
+}
+
+/* What was mapped when it was begun may be gone by now: an image of a patcher that was killed, say. */
+int wf_link(pid_t pid, struct wfpatch_patch *patch, const char *debug, unsigned int again,
+	    struct wf_image **image, char *err, size_t err_size)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0;; i++) {
+		ret = link_once(pid, patch, debug, again, image, err, err_size);
+		if (ret != -EFAULT || i == LINK_TRIES)
+			return ret;
+		if (err && err_size)
+			*err = 0;
+		usleep(LINK_PAUSE_US);
+	}
 }
