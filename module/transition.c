@@ -376,6 +376,7 @@ static void wf_transition_look(struct wf_process *p, bool leaving, bool recount)
 		if (!outside) {
 			p->in_transition = false;
 			swap(plan, p->plan);
+			wf_turnstile_pass(p, plan ? plan->turnstile : NULL);
 			ended = true;
 		}
 	}

@@ -155,7 +155,26 @@ int wf_turnstile_make(struct wf_process *p, u32 source, struct wf_spans *spans,
 	return ret;
 }
 
-/* Is there one, in use or with threads in it? Of @source, or of any view if that is NULL. */
+/*
+ * A transition has come to its end: in its turnstile, and in those of plans before it, there is nobody but
+ * threads on their way out, which run no user code again. They keep it, but are in nobody's way: what it
+ * was made of may go before them. View lock held. @turnstile: the plan's, or NULL.
+ */
+void wf_turnstile_pass(struct wf_process *p, const struct wf_view *turnstile)
+{
+	struct wf_view *view;
+
+	lockdep_assert_held(&p->lock);
+	list_for_each_entry(view, &p->list, list) {
+		/* One that is not deleted is being made for the next transition. */
+		if (!view->turnstile || (!view->deleted && view != turnstile))
+			continue;
+		view->passed = true;
+		view->origin = NULL;
+	}
+}
+
+/* Is there one, in use or with threads in it that go on? Of @source, or of any view if that is NULL. */
 bool wf_turnstile_exists(struct wf_process *p, const struct wf_view *source)
 {
 	struct wf_view *view;
@@ -164,7 +183,7 @@ bool wf_turnstile_exists(struct wf_process *p, const struct wf_view *source)
 
 	raw_spin_lock_irqsave(&p->lock, flags);
 	list_for_each_entry(view, &p->list, list)
-		exists |= view->turnstile && !view->retired &&
+		exists |= view->turnstile && !view->retired && !view->passed &&
 			  (!source || view->origin == source);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	return exists;

@@ -14,6 +14,7 @@ bool wf_step_is_odd(struct wf_process *p, unsigned long ip);
 void wf_step_cancel(void);
 void wf_step_forget(struct wf_thread *thread);
 void wf_turnstile_end(struct wf_view *turnstile);
+void wf_turnstile_pass(struct wf_process *p, const struct wf_view *turnstile);
 bool wf_turnstile_exists(struct wf_process *p, const struct wf_view *source);
 int wf_turnstiles_begin(void);
 void wf_turnstiles_end(void);

@@ -27,7 +27,8 @@ struct wf_view {
 	bool unlisted;			/* process->lock: off wf_process.list */
 	bool committing;		/* process->lock: no thread may leave */
 	bool turnstile;			/* see turnstile.c; has the id of @origin */
-	struct wf_view *origin;		/* of a turnstile: what it is made of, NULL for the base */
+	bool passed;			/* process->lock: a turnstile where nobody runs user code again */
+	struct wf_view *origin;		/* of a turnstile until it is passed: what it is made of, NULL for the base */
 	struct wf_spans *traps;		/* of a turnstile: where its traps are; a reference */
 	struct work_struct work;	/* lets the processors go, takes the view off the list */
 	struct rcu_work free_work;	/* frees it a grace period later */

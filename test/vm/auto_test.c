@@ -483,6 +483,117 @@ TEST(threads_that_are_born_and_die_are_included)
 	CHECK_EQ(mixed, 0);
 }
 
+/*
+ * A thread that takes long to end: on its way out the kernel walks its list of robust mutexes, of which
+ * each is on two pages that have not been touched yet.
+ */
+#define MUTEXES		2048	/* the kernel's limit */
+#define MUTEX_STRIDE	(32 * PAGE)
+
+struct robust_mutex {
+	struct robust_mutex *next;
+};
+
+struct robust_head {
+	struct robust_mutex list;
+	long offset;
+	struct robust_mutex *pending;
+};
+
+struct dying {
+	struct robust_head head;
+	pid_t tid;
+	int end;
+};
+
+static struct robust_mutex *map_mutexes(const struct robust_head *head)
+{
+	char *at = mmap(NULL, MUTEXES * MUTEX_STRIDE, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long i;
+
+	CHECK(at != MAP_FAILED);
+	for (i = 0; i < MUTEXES; i++) {
+		struct robust_mutex *mutex = (void *)(at + i * MUTEX_STRIDE);
+
+		mutex->next = i < MUTEXES - 1 ? (void *)(at + (i + 1) * MUTEX_STRIDE) :
+						(void *)&head->list;
+		*(int *)(at + i * MUTEX_STRIDE + MUTEX_STRIDE / 2) = 0;
+	}
+	return (void *)at;
+}
+
+static long end_slowly(void *arg)
+{
+	struct dying *dying = arg;
+
+	CHECK_LIBC(syscall(SYS_set_robust_list, &dying->head, sizeof(dying->head)));
+	STORE(dying->tid, gettid());
+	while (!LOAD(dying->end))
+		usleep(1000);
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+static void *end_inside(void *dying)
+{
+	old_code(end_slowly, dying);
+	return NULL;
+}
+
+static void *end_at_once(void *unused)
+{
+	return unused;
+}
+
+static bool lives(pid_t tid)
+{
+	return !syscall(SYS_tgkill, getpid(), tid, 0);
+}
+
+/* Returns whether the thread was still on its way out when its transition was over and the view deleted. */
+static bool delete_behind_dying(struct robust_mutex *mutexes, struct dying *dying)
+{
+	uint32_t view = auto_view();
+	pthread_t thread, other;
+	bool alive;
+
+	/* Out of the tables of pages, not out of memory. */
+	CHECK_LIBC(madvise(mutexes, MUTEXES * MUTEX_STRIDE, MADV_DONTNEED));
+	dying->tid = dying->end = 0;
+	dying->head.list.next = mutexes;
+	dying->head.offset = MUTEX_STRIDE / 2;
+	go(view);
+	start_small_thread(&thread, end_inside, dying);
+	while (!LOAD(dying->tid))
+		usleep(1000);
+	CHECK_OK(try_auto(device, 0));
+	wait_blocked(dying->tid, WFPATCH_BLOCKED_STACK);
+	STORE(dying->end, 1);
+	usleep(1000);
+	/* The end of any thread makes the module count again. */
+	start_small_thread(&other, end_at_once, NULL);
+	join_thread(other);
+	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, 0);
+	delete_view(view);
+	alive = lives(dying->tid);
+	join_thread(thread);
+	return alive;
+}
+
+TEST(a_thread_that_is_still_ending_keeps_no_view_from_being_deleted)
+{
+	static struct dying dying;
+	struct robust_mutex *mutexes = map_mutexes(&dying.head);
+	int round;
+
+	for (round = 0; round < 100; round++)
+		if (delete_behind_dying(mutexes, &dying))
+			break;
+	CHECK(round < 100);
+	munmap(mutexes, MUTEXES * MUTEX_STRIDE);
+}
+
 static long fork_now(void *unused)
 {
 	pid_t child;
