@@ -276,3 +276,57 @@ void wait_view(pid_t tid, uint32_t view)
 		usleep(10000);
 	CHECK_EQ(view_of(tid), view);
 }
+
+void go(uint32_t view)
+{
+	CHECK_OK(try_auto(device, view));
+	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, view);
+}
+
+/*
+ * What is found out about a thread that is in the way. Addresses of code must not be left on the stack of a
+ * thread that is to be moved; so this is not there.
+ */
+static struct wfpatch_blocked_info blocked[64];
+
+const struct wfpatch_blocked_info *find_blocked(pid_t tid)
+{
+	uint32_t total, i;
+
+	CHECK_OK(try_list_blocked(device, blocked, 64, &total));
+	for (i = 0; i < total && i < 64; i++)
+		if (blocked[i].tid == tid)
+			return &blocked[i];
+	return NULL;
+}
+
+const struct wfpatch_blocked_info *wait_blocked(pid_t tid, uint32_t reason)
+{
+	const struct wfpatch_blocked_info *info;
+	int tries;
+
+	for (tries = 0; tries < 1000; tries++) {
+		info = find_blocked(tid);
+		if (info && info->reason == reason)
+			return info;
+		usleep(10000);
+	}
+	FAIL("thread %d is not blocked for reason %u", tid, reason);
+}
+
+bool in_old_code(uint64_t word)
+{
+	return word > (uintptr_t)old_code && word < (uintptr_t)old_code + 256;
+}
+
+long wait_flag(void *flag)
+{
+	while (!LOAD(*(int *)flag))
+		usleep(1000);
+	return 0;
+}
+
+long be_inside(void *flag)
+{
+	return old_code(wait_flag, flag);
+}

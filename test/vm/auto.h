@@ -31,6 +31,18 @@ long try_auto_here(int fd, uint32_t view);	/* in the calling thread */
 long try_commit(int fd, uint32_t view);
 long try_list_blocked(int fd, struct wfpatch_blocked_info *infos, uint32_t room, uint32_t *total);
 
+/* A transition that the module makes, to its end. */
+void go(uint32_t view);
+/* What LIST_BLOCKED has of a thread, until the next call; NULL if nothing. To wait for that: for some seconds. */
+const struct wfpatch_blocked_info *find_blocked(pid_t tid);
+const struct wfpatch_blocked_info *wait_blocked(pid_t tid, uint32_t reason);
+/* Is it an address in old_code(), and not its entry? */
+bool in_old_code(uint64_t word);
+
+/* For a thread to do: sleep until the int at @flag is set. */
+long wait_flag(void *flag);
+long be_inside(void *flag);	/* the same, in old_code() */
+
 /* The view of a thread, by the test's handle. To wait for it: for some seconds. */
 uint32_t view_of(pid_t tid);
 void wait_view(pid_t tid, uint32_t view);

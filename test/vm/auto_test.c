@@ -19,54 +19,10 @@
 
 #include "auto.h"
 
-static void go(uint32_t view)
-{
-	CHECK_OK(try_auto(device, view));
-	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, view);
-}
-
-/*
- * What is found out about a thread that is in the way, within some seconds. Addresses of code must not be
- * left on the stack of a thread that is to be moved; so this is not there.
- */
-static struct wfpatch_blocked_info blocked[64];
-
-static const struct wfpatch_blocked_info *wait_blocked(pid_t tid, uint32_t reason)
-{
-	uint32_t total, i;
-	int tries;
-
-	for (tries = 0; tries < 1000; tries++) {
-		CHECK_OK(try_list_blocked(device, blocked, 64, &total));
-		for (i = 0; i < total && i < 64; i++)
-			if (blocked[i].tid == tid && blocked[i].reason == reason)
-				return &blocked[i];
-		usleep(10000);
-	}
-	FAIL("thread %d is not blocked for reason %u", tid, reason);
-}
-
-static __attribute__((noinline)) bool in_old_code(uint64_t word)
-{
-	return word > (uintptr_t)old_code && word < (uintptr_t)old_code + 256;
-}
-
 static long call_old(void *unused)
 {
 	(void)unused;
 	return old_code(NULL, NULL);
-}
-
-static long wait_flag(void *flag)
-{
-	while (!LOAD(*(int *)flag))
-		usleep(1000);
-	return 0;
-}
-
-static long be_inside(void *flag)
-{
-	return old_code(wait_flag, flag);
 }
 
 /* --- asleep ----------------------------------------------------------------------------------- */

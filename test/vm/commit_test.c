@@ -12,12 +12,6 @@
 
 #include "auto.h"
 
-static void go(uint32_t view)
-{
-	CHECK_OK(try_auto(device, view));
-	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, view);
-}
-
 static void commit(uint32_t view)
 {
 	CHECK_OK(try_commit(device, view));

@@ -71,7 +71,7 @@ static long call_on(void *unused)
 	return 0;
 }
 
-static void *be_inside(void *unused)
+static void *stay_inside(void *unused)
 {
 	STORE(shared->inside_tid, gettid());
 	for (;;) {
@@ -92,7 +92,7 @@ static void start_threads(void *unused)
 
 	(void)unused;
 	start_small_thread(&thread, be_busy, NULL);
-	start_small_thread(&thread, be_inside, NULL);
+	start_small_thread(&thread, stay_inside, NULL);
 	while (!LOAD(shared->busy_tid) || !LOAD(shared->inside_tid))
 		sched_yield();
 }

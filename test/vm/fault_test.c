@@ -131,7 +131,7 @@ TEST(a_range_is_pinned_or_not)
 	CHECK_ERROR(try_unpin(page_of(data, 4), PAGE), ENOENT);
 }
 
-static long go(void)
+static long go_there(void)
 {
 	long result = try_migrate(device, view, NULL);
 
@@ -147,8 +147,8 @@ static void come_back(void)
 TEST(a_thread_migrates_or_stays)
 {
 	prepare();
-	CHECK(with_failures(go, come_back) > 0);
-	CHECK(with_copies(go, come_back) > 0);
+	CHECK(with_failures(go_there, come_back) > 0);
+	CHECK(with_copies(go_there, come_back) > 0);
 	CHECK_EQ(current_view(), 0);
 }
 

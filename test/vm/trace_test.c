@@ -174,18 +174,6 @@ TEST(it_shows_a_transition_and_who_is_missing)
 	delete_view(view);
 }
 
-static long wait_flag(void *flag)
-{
-	while (!LOAD(*(int *)flag))
-		sleep_ms(1);
-	return 0;
-}
-
-static long be_inside(void *flag)
-{
-	return old_code(wait_flag, flag);
-}
-
 TEST(it_says_why_a_thread_stays_in_old_code)
 {
 	uint32_t view = auto_view();
