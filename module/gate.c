@@ -89,8 +89,25 @@ struct wf_verdict {
 	bool quiescent;
 	bool at_entry;		/* of a function to be replaced, none of which has run */
 	bool odd;		/* the instruction at the entry shows or changes the trap flag */
+	bool pushed;		/* the entry's address is below the stack pointer, for who is called */
 	bool trapped;		/* out: from the turnstile to what it is made of, to go on inside */
+	bool called;		/* out: to the code that the plan is to have called */
 };
+
+/*
+ * Where it shall go by a plan that is for a call: from the base behind the turnstile until one thread has been
+ * sent to that code, and then back. View lock held.
+ */
+static struct wf_view *wf_gate_to_call(struct wf_thread *thread, const struct wf_verdict *verdict)
+{
+	struct wf_plan *plan = verdict->plan;
+	struct wf_view *from = thread->view;
+
+	/* There are no other views than turnstiles, or were none when it began. */
+	if (from && !from->turnstile)
+		return from;
+	return plan->calling && !verdict->at_entry ? plan->turnstile : NULL;
+}
 
 /*
  * Where the thread shall go now. Between a turnstile and what it is made of every thread may move at
@@ -107,6 +124,8 @@ static struct wf_view *wf_gate_to(struct wf_thread *thread, const struct wf_verd
 	/* It cannot be deleted. */
 	if (WARN_ON_ONCE(plan->target && !target))
 		return from;
+	if (plan->call)
+		return wf_gate_to_call(thread, verdict);
 	if (from && from->turnstile && from != plan->turnstile)
 		from = from->origin;
 	if (from == target || !plan->spans || verdict->quiescent)
@@ -143,6 +162,40 @@ static bool wf_gate_move(struct wf_thread *thread, struct wf_verdict *verdict,
 }
 
 /*
+ * A thread has called a function with a plan that is for a call. Whoever is in a signal handler may have
+ * interrupted an allocation or hold any lock; and who only shares the memory is another process. They go
+ * on, like those inside. What is below the stack pointer means nothing at an entry. Sleeps.
+ */
+static void wf_gate_call_prepare(struct wf_thread *thread, struct wf_verdict *verdict,
+				 const struct pt_regs *regs, const struct wf_look *look)
+{
+	u64 __user *word = (u64 __user *)(regs->sp - sizeof(u64));
+
+	if (!READ_ONCE(verdict->plan->calling))
+		return;
+	if (verdict->gate || look->handler || !user_64bit_mode((struct pt_regs *)regs) ||
+	    task_tgid_nr(thread->task) != thread->process->tgid || put_user(regs->ip, word))
+		verdict->quiescent = false;
+	verdict->pushed = verdict->quiescent;
+}
+
+/* The current thread goes to the code that is to be called, if nobody has before. View lock held. */
+static void wf_gate_call(struct wf_thread *thread, struct wf_verdict *verdict)
+{
+	struct wf_plan *plan = verdict->plan;
+	struct pt_regs *regs = task_pt_regs(current);
+
+	if (!verdict->pushed || !verdict->quiescent || !plan->calling ||
+	    thread->process->plan != plan || thread->view != verdict->view ||
+	    thread->view != plan->turnstile)
+		return;
+	plan->calling = false;
+	verdict->called = true;
+	regs->sp -= sizeof(u64);
+	regs->ip = plan->call;
+}
+
+/*
  * Look at a thread with these registers. If it is another one, and passes its gate meanwhile, what comes
  * out means nothing. Sleeps.
  */
@@ -164,7 +217,12 @@ static void wf_gate_look(struct wf_thread *thread, struct wf_verdict *verdict,
 	if (look.seq != plan->seq)
 		look = (struct wf_look){ .seq = plan->seq };
 	verdict->at_entry = wf_span_is_entry(plan->spans, regs->ip);
+	/* For a call it is nobody's business where else a thread is. */
+	if (plan->call && !verdict->at_entry)
+		return;
 	verdict->quiescent = wf_quiescent(p, verdict->view, plan->spans, regs, &look);
+	if (plan->call)
+		wf_gate_call_prepare(thread, verdict, regs, &look);
 	if (verdict->at_entry && !verdict->quiescent)
 		verdict->odd = wf_step_is_odd(p, regs->ip);
 	raw_spin_lock_irqsave(&p->lock, flags);
@@ -203,12 +261,13 @@ static bool wf_gate_self_move(struct wf_thread *thread, struct wf_verdict *verdi
 {
 	struct wf_process *p = thread->process;
 	struct wf_move move = { };
-	unsigned long flags;
+	unsigned long flags, ip = task_pt_regs(current)->ip;
 	bool done, trapped;
 
 	raw_spin_lock_irqsave(&p->lock, flags);
 	trapped = verdict->at_entry && thread->view && thread->view->turnstile;
 	wf_gate_probes(thread, verdict);
+	wf_gate_call(thread, verdict);
 	done = wf_gate_move(thread, verdict, &move);
 	if (verdict->trapped && !verdict->odd)
 		wf_step_begin(thread);
@@ -219,8 +278,10 @@ static bool wf_gate_self_move(struct wf_thread *thread, struct wf_verdict *verdi
 	local_irq_restore(flags);
 	if (trapped)
 		trace_wfpatch_trap(p->mm, p->tgid, task_pid_nr(current),
-				   task_pt_regs(current)->ip, verdict->quiescent);
+				   ip, verdict->quiescent);
 	wf_gate_tell(thread, &move, trapped ? WF_TRACE_TRAP : WF_TRACE_GATE);
+	if (verdict->called)
+		wf_transition_called(p);
 	return done;
 }
 
@@ -495,12 +556,21 @@ static void wf_gate_asleep(struct wf_thread *thread, struct wf_plan *plan)
 		wf_view_let(verdict.view);
 }
 
+/* Is it where the plan wants it? Under RCU. */
+static bool wf_gate_is_there(const struct wf_plan *plan, struct task_struct *task)
+{
+	bool there = wf_thread_at(task, plan->target);
+
+	/* Not in the base, then, and no other view is there but the turnstile. */
+	return READ_ONCE(plan->calling) ? !there : there;
+}
+
 /* A thread that will run user code of the process and is not where it shall be. Under RCU. */
 static bool wf_gate_wanted(struct wf_process *p, const struct wf_plan *plan,
 			   struct task_struct *task)
 {
 	return READ_ONCE(task->mm) == p->mm && !(task->flags & (PF_EXITING | WF_PF_WORKER)) &&
-	       !wf_task_is_new(task) && !wf_thread_at(task, plan->target);
+	       !wf_task_is_new(task) && !wf_gate_is_there(plan, task);
 }
 
 /* The tasks that a pass is for, with references; their number, or an error. */

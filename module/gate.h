@@ -17,6 +17,8 @@ struct wf_plan {
 	u32 committed;			/* this view has become the base, 0 if that is not what it is for */
 	unsigned long began;		/* jiffies */
 	bool told;			/* of a thread that is in the way */
+	unsigned long call;		/* code that one thread shall run; 0: the plan is no such call */
+	bool calling;			/* view lock: no thread has been sent there yet */
 };
 
 struct wf_plan *wf_plan_alloc(u32 target, struct wf_spans *spans);

@@ -291,6 +291,7 @@ static bool wf_search_frame(struct wf_search *s, const char *at, unsigned long w
 	if (uc[0] > 7 || uc[WF_UC_LINK] || !(uc[WF_UC_FLAGS] & X86_EFLAGS_FIXED) ||
 	    uc[WF_UC_FLAGS] >> 22)
 		return true;
+	s->look->handler = true;
 	if (wf_span_has_ip(s->spans, uc[WF_UC_IP]))
 		return wf_search_fail(s, WFPATCH_BLOCKED_STACK, where, uc[WF_UC_IP]);
 	return wf_search_add(s, uc[WF_UC_SP]);
@@ -457,6 +458,7 @@ bool wf_quiescent(struct wf_process *p, struct wf_view *view, const struct wf_sp
 
 	look->looks++;
 	look->ip = regs->ip;
+	look->handler = false;
 	if (wf_span_has_ip(spans, regs->ip)) {
 		look->reason = WFPATCH_BLOCKED_IP;
 		look->where = 0;

@@ -31,6 +31,7 @@ struct wf_look {
 	u32 reason;			/* enum wfpatch_blocked_reason */
 	u32 looks;
 	u32 seq;			/* of the transition */
+	bool handler;			/* a signal handler runs, as it seems */
 	unsigned long ip;
 	unsigned long where;
 	unsigned long word;

@@ -165,11 +165,27 @@ static bool wf_transition_source(struct wf_process *p, u32 target, u32 *source)
 	return *source != target;
 }
 
-static int wf_transition_auto(struct wf_process *p, u32 view, struct wf_spans *spans)
+/* Only where all threads are in the base and nobody can lead one away is it clear where they return to. Mutex held. */
+static int wf_transition_may_call(struct wf_process *p)
+{
+	bool busy = p->nr_views || p->nr_pins;
+	struct wf_view *view;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&p->lock, flags);
+	list_for_each_entry(view, &p->list, list)
+		busy |= view->nr_threads && !view->passed && (!view->turnstile || view->origin);
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	return busy ? -EBUSY : 0;
+}
+
+/* @call: 0, or what one thread shall run; then threads return to where they are. */
+static int wf_transition_auto(struct wf_process *p, u32 view, struct wf_spans *spans,
+			      unsigned long call)
 {
 	struct wf_plan *plan, *spare, *old = NULL;
 	bool turnstile = false;
-	u32 source;
+	u32 source = WFPATCH_BASE_VIEW;
 	int ret;
 
 	if (wf_transition_is_compat(p))
@@ -181,14 +197,20 @@ static int wf_transition_auto(struct wf_process *p, u32 view, struct wf_spans *s
 	if (!ret) {
 		mutex_lock(&p->mutex);
 		ret = wf_transition_may(p, view, true);
-		turnstile = wf_transition_source(p, view, &source);
+		if (!ret && call)
+			ret = wf_transition_may_call(p);
+		turnstile = call || wf_transition_source(p, view, &source);
 		mutex_unlock(&p->mutex);
 	}
 	if (!ret && turnstile)
 		ret = wf_turnstile_make(p, source, spans, &plan->turnstile);
 	if (!ret) {
+		plan->call = call;
+		plan->calling = call;
 		mutex_lock(&p->mutex);
 		ret = wf_transition_may(p, view, true);
+		if (!ret && call)
+			ret = plan->turnstile ? wf_transition_may_call(p) : -EBUSY;
 		if (!ret) {
 			old = wf_plan_begin(p, plan, &spare);
 			plan = NULL;
@@ -204,20 +226,39 @@ static int wf_transition_auto(struct wf_process *p, u32 view, struct wf_spans *s
 	return ret;
 }
 
+/* Is what it says of a call right? */
+static int wf_transition_check_call(const struct wfpatch_transition *request,
+				    const struct wf_spans *spans)
+{
+	unsigned int i;
+
+	if (request->view || !request->call || request->call >= TASK_SIZE_MAX)
+		return -EINVAL;
+	for (i = 0; i < spans->nr; i++)
+		if (spans->span[i].flags & WFPATCH_SPAN_ENTRY)
+			return 0;
+	return -EINVAL;
+}
+
 int wf_transition_request(struct wf_process *p, const struct wfpatch_transition *request)
 {
+	bool call = request->flags & WFPATCH_TRANSITION_CALL;
 	struct wf_spans *spans;
 	int ret;
 
+	if (!call && request->call)
+		return -EINVAL;
 	if (!(request->flags & WFPATCH_TRANSITION_AUTO)) {
-		if (request->nr_ranges || request->ranges)
+		if (request->nr_ranges || request->ranges || call)
 			return -EINVAL;
 		return wf_transition_explicit(p, request->view);
 	}
 	spans = wf_spans_get_user(request->ranges, request->nr_ranges);
 	if (IS_ERR(spans))
 		return PTR_ERR(spans);
-	ret = wf_transition_auto(p, request->view, spans);
+	ret = call ? wf_transition_check_call(request, spans) : 0;
+	if (!ret)
+		ret = wf_transition_auto(p, request->view, spans, request->call);
 	wf_spans_put(spans);
 	return ret;
 }
@@ -363,14 +404,15 @@ static void wf_transition_look(struct wf_process *p, bool leaving, bool recount)
 	raw_spin_lock_irqsave(&p->lock, flags);
 	target = p->target;
 	seq = p->status->seq;
-	done = !p->in_transition || (!leaving && !recount && wf_transition_is_far(p));
+	done = !p->in_transition || (p->plan && p->plan->calling) ||
+	       (!leaving && !recount && wf_transition_is_far(p));
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	if (done)
 		goto out;
 
 	wf_transition_count(p, target, leaving, &total, &outside);
 	raw_spin_lock_irqsave(&p->lock, flags);
-	if (p->in_transition && p->status->seq == seq) {
+	if (p->in_transition && p->status->seq == seq && !(p->plan && p->plan->calling)) {
 		p->total = total;
 		WRITE_ONCE(p->status->pending, outside);
 		if (!outside) {
@@ -422,6 +464,13 @@ void wf_transition_check(struct wf_process *p, bool leaving)
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	if (kick)
 		wf_recount_later(p, 0);
+}
+
+/* A thread has gone to the code that was to be called: the others need not stay behind the turnstile. */
+void wf_transition_called(struct wf_process *p)
+{
+	p->recount_delay = WF_PASS_FIRST;
+	wf_recount_later(p, 0);
 }
 
 /* The threads that were led back are in the base. */

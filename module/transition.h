@@ -12,6 +12,7 @@ struct wf_view;
 void wf_transition_init(struct wf_process *p);
 int wf_transition_request(struct wf_process *p, const struct wfpatch_transition *request);
 void wf_transition_check(struct wf_process *p, bool leaving);
+void wf_transition_called(struct wf_process *p);
 void wf_transition_stop(struct wf_process *p);
 bool wf_transition_abandon(struct wf_process *p);
 void wf_transition_committed(struct wf_process *p, struct wf_plan *plan);

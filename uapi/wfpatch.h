@@ -277,6 +277,9 @@ struct wfpatch_view_commit {
 /* wfpatch_transition.flags: move threads when no span holds their instruction pointer or stack */
 #define WFPATCH_TRANSITION_AUTO		(1U << 0)
 
+/* wfpatch_transition.flags: have one thread run the code at @call; with WFPATCH_TRANSITION_AUTO */
+#define WFPATCH_TRANSITION_CALL		(1U << 1)
+
 /* wfpatch_span.flags: @start is a function's entry */
 #define WFPATCH_SPAN_ENTRY		(1U << 0)
 
@@ -297,10 +300,11 @@ struct wfpatch_span {
 /**
  * struct wfpatch_transition - ask every thread to come to a view (WFPATCH_IOC_TRANSITION)
  * @size: sizeof(struct wfpatch_transition)
- * @flags: 0, or WFPATCH_TRANSITION_AUTO
- * @view: the target, 0 for the base
+ * @flags: 0, or WFPATCH_TRANSITION_AUTO, or that and WFPATCH_TRANSITION_CALL
+ * @view: the target, 0 for the base; 0 with WFPATCH_TRANSITION_CALL
  * @nr_ranges: number of spans; 0 without WFPATCH_TRANSITION_AUTO
  * @ranges: address of an array of struct wfpatch_span; 0 without WFPATCH_TRANSITION_AUTO
+ * @call: with WFPATCH_TRANSITION_CALL: address of code in the process; else 0
  *
  * Sets the target in the status page and counts it up there, and returns at once. When no thread of
  * the process is left outside the target, every handle gets a WFPATCH_EVENT_DONE. A later TRANSITION
@@ -317,11 +321,19 @@ struct wfpatch_span {
  * LIST_BLOCKED. If the last handle is closed before the view is committed, an AUTO transition is
  * taken back: threads return to the base by the same rule, and the views are freed behind them.
  *
+ * With WFPATCH_TRANSITION_CALL as well, no thread changes its view for good: the first that calls one of
+ * the functions with WFPATCH_SPAN_ENTRY, with none of its stack in a span and not from a signal handler, goes to
+ * @call instead, as if by a jump from the entry, all registers as they were but for the stack pointer: it points to the
+ * entry's address, which was pushed. What is there has to put all registers back, drop that word, and jump to
+ * the entry. Other threads are not held up. After that the transition ends. It is one thread, once, of the process itself: no task
+ * that only shares its memory (vfork). A process that nobody calls any of the functions in is
+ * waited for until another TRANSITION, to the base, or the end of the last handle ends that.
+ *
  * Errors: ENOENT no view @view; EBUSY threads are on their way by an AUTO transition, and this is not
  * one, or they are on their way to the base after VIEW_COMMIT or after the last handle was closed; EINVAL
  * spans without AUTO, AUTO without any, a span that is empty, overlaps another, ends beyond the address
- * space or has unknown flags; E2BIG more than INFO.max_spans; EOPNOTSUPP AUTO for a 32-bit
- * process; EFAULT a span with WFPATCH_SPAN_ENTRY is not mapped; ENOMEM; ENOSPC as for VIEW_CREATE (for
+ * space or has unknown flags, CALL without AUTO, to a view, without an entry or with a bad @call; E2BIG more than INFO.max_spans; EOPNOTSUPP AUTO for a 32-bit
+ * process; EBUSY also CALL in a process that has views or pinned ranges; EFAULT a span with WFPATCH_SPAN_ENTRY is not mapped; ENOMEM; ENOSPC as for VIEW_CREATE (for
  * the traps); EIO as for VIEW_CREATE.
  */
 struct wfpatch_transition {
@@ -330,6 +342,7 @@ struct wfpatch_transition {
 	__u32 view;
 	__u32 nr_ranges;
 	__u64 ranges;
+	__u64 call;
 };
 
 /* wfpatch_map.flags: where there is room near @addr, if not there; see @distance */

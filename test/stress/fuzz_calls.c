@@ -111,7 +111,7 @@ static const struct request {
 	  WFPATCH_IOC_TRANSITION,
 	  sizeof(struct wfpatch_transition),
 	  { FIELD(wfpatch_transition, view, VIEW), FIELD(wfpatch_transition, nr_ranges, ZERO),
-	    FIELD(wfpatch_transition, ranges, SPANS) },
+	    FIELD(wfpatch_transition, ranges, SPANS), FIELD(wfpatch_transition, call, ZERO) },
 	  { ENOENT, EOPNOTSUPP } },
 	{ "MAP",
 	  WFPATCH_IOC_MAP,

@@ -896,3 +896,171 @@ TEST(while_threads_are_led_nobody_interferes)
 	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, view);
 	go(0);
 }
+
+/* --- calls ------------------------------------------------------------------------------------ */
+
+/* What a thread is sent to: counts, and goes on at the entry that was pushed. */
+extern char called_code[];
+extern int called_count;
+__asm__(".pushsection .text\n"
+	"called_code:\n"
+	"	lock incl called_count(%rip)\n"
+	"	lea	8(%rsp), %rsp\n"
+	"	jmp	*-8(%rsp)\n"
+	".popsection\n"
+	".pushsection .data\n"
+	".balign 4\n"
+	"called_count:\n"
+	"	.long	0\n"
+	".popsection\n");
+
+struct call_request {
+	struct wfpatch_transition transition;
+	long result;
+};
+
+/* The spans must not stay on a stack, see make_request(). */
+static void *make_call(void *arg)
+{
+	struct call_request *call = arg;
+	struct wfpatch_span spans[16];
+
+	call->transition.size = sizeof(call->transition);
+	call->transition.nr_ranges = auto_spans(spans);
+	call->transition.ranges = (uintptr_t)spans;
+	call->result = request(device, WFPATCH_IOC_TRANSITION, &call->transition);
+	return NULL;
+}
+
+static long try_call(uint32_t flags, uint32_t view, void *code)
+{
+	struct call_request call = {
+		.transition = { .flags = flags, .view = view, .call = (uintptr_t)code },
+	};
+	pthread_t thread;
+
+	start_small_thread(&thread, make_call, &call);
+	join_thread(thread);
+	return call.result;
+}
+
+#define CALL	(WFPATCH_TRANSITION_AUTO | WFPATCH_TRANSITION_CALL)
+
+/* The transition has ended when a thread has been sent there, and then it has to run. */
+static void wait_called(int count)
+{
+	int tries;
+
+	for (tries = 0; tries < 1000 && LOAD(called_count) != count; tries++)
+		usleep(10000);
+	CHECK_EQ(LOAD(called_count), count);
+}
+
+static long call_often(void *stop)
+{
+	long calls = 0;
+
+	while (!LOAD(*(int *)stop)) {
+		if (old_code(NULL, NULL) != 1)
+			return -1;
+		calls++;
+	}
+	return calls;
+}
+
+TEST(one_thread_is_sent_to_the_code_that_is_called)
+{
+	struct worker w[4];
+	int stop = 0, round, i;
+
+	STORE(called_count, 0);
+	for (i = 0; i < 4; i++) {
+		worker_start(&w[i]);
+		worker_begin(&w[i], call_often, &stop);
+	}
+	for (round = 1; round <= 20; round++) {
+		CHECK_OK(try_call(CALL, 0, called_code));
+		CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, 0);
+		wait_called(round);
+	}
+	STORE(stop, 1);
+	for (i = 0; i < 4; i++)
+		CHECK(worker_end(&w[i]) > 0);
+	CHECK_EQ(called_count, 20);
+	CHECK_EQ(nr_views(), 0);
+}
+
+TEST(nobody_is_sent_who_does_not_call_or_is_inside)
+{
+	struct worker in;
+	int flag = 0;
+
+	STORE(called_count, 0);
+	worker_start(&in);
+	worker_begin(&in, be_inside, &flag);
+	usleep(100000);
+	CHECK_OK(try_call(CALL, 0, called_code));
+	usleep(300000);
+	CHECK_EQ(LOAD(called_count), 0);
+	/* Whoever is inside and calls again goes on. */
+	STORE(flag, 1);
+	CHECK_EQ(worker_end(&in), 1);
+	CHECK_EQ(LOAD(called_count), 0);
+	CHECK_EQ(worker_call(&in, call_old, NULL), 1);
+	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, 0);
+	CHECK_EQ(LOAD(called_count), 1);
+	/* Given up before anybody came. */
+	CHECK_OK(try_call(CALL, 0, called_code));
+	CHECK_OK(try_auto(device, 0));
+	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, 0);
+	CHECK_EQ(worker_call(&in, call_old, NULL), 1);
+	CHECK_EQ(LOAD(called_count), 1);
+}
+
+static long calls_in_handler;
+
+static void call_in_handler(int sig)
+{
+	(void)sig;
+	calls_in_handler += old_code(NULL, NULL);
+}
+
+static long raise_once(void *unused)
+{
+	(void)unused;
+	return pthread_kill(pthread_self(), SIGUSR1);
+}
+
+TEST(a_signal_handler_is_not_sent)
+{
+	struct sigaction action = { .sa_handler = call_in_handler };
+	struct worker w;
+
+	CHECK_LIBC(sigaction(SIGUSR1, &action, NULL));
+	STORE(called_count, 0);
+	worker_start(&w);
+	CHECK_OK(try_call(CALL, 0, called_code));
+	CHECK_EQ(worker_call(&w, raise_once, NULL), 0);
+	CHECK_EQ(calls_in_handler, 1);
+	CHECK_EQ(LOAD(called_count), 0);
+	CHECK_EQ(worker_call(&w, call_old, NULL), 1);
+	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, 0);
+	CHECK_EQ(LOAD(called_count), 1);
+}
+
+TEST(wrong_calls_are_refused)
+{
+	long *page = map_pages(1, PROT_READ | PROT_WRITE);
+	uint32_t view;
+
+	CHECK_EQ(try_call(WFPATCH_TRANSITION_CALL, 0, called_code), -EINVAL);
+	CHECK_EQ(try_call(WFPATCH_TRANSITION_AUTO, 0, called_code), -EINVAL);
+	CHECK_EQ(try_call(CALL, 0, NULL), -EINVAL);
+	CHECK_EQ(try_call(CALL, 0, (void *)(1UL << 63)), -EINVAL);
+	view = auto_view();
+	CHECK_EQ(try_call(CALL, view, called_code), -EINVAL);
+	CHECK_EQ(try_call(CALL, 0, called_code), -EBUSY);
+	CHECK_OK(try_delete(device, view));
+	CHECK_OK(try_pin(page, PAGE));
+	CHECK_EQ(try_call(CALL, 0, called_code), -EBUSY);
+}

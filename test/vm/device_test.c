@@ -188,7 +188,8 @@ static const struct operation {
 	/* The calling thread is in the base. */
 	{ "VIEW_COMMIT", WFPATCH_IOC_VIEW_COMMIT, LIKE_VERSION_1(wfpatch_view_commit), false,
 	  EBUSY },
-	{ "TRANSITION", WFPATCH_IOC_TRANSITION, LIKE_VERSION_1(wfpatch_transition), false, 0 },
+	{ "TRANSITION", WFPATCH_IOC_TRANSITION, offsetof(struct wfpatch_transition, call),
+	  sizeof(struct wfpatch_transition), false, 0 },
 	/* With a descriptor that is not open. */
 	{ "MAP", WFPATCH_IOC_MAP, offsetof(struct wfpatch_map, distance),
 	  sizeof(struct wfpatch_map), false, EBADF },
@@ -605,7 +606,7 @@ static int error_of_bytes(const struct operation *op, const char *bytes)
 	uint32_t known = 0, i;
 
 	if (op->cmd == WFPATCH_IOC_TRANSITION)
-		known = WFPATCH_TRANSITION_AUTO;
+		known = WFPATCH_TRANSITION_AUTO | WFPATCH_TRANSITION_CALL;
 	if (op->cmd == WFPATCH_IOC_MAP)
 		known = WFPATCH_MAP_NEAR;
 	if (arg->size < op->oldest)
