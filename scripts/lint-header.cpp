@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <wfpatch.h>
 #include <wfpatch/apply.h>
+#include <wfpatch/patch.h>
 
 namespace {
 

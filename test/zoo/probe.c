@@ -21,6 +21,7 @@ static const struct field {
 	FIELD(pid), FIELD(ready), FIELD(stop), FIELD(expect), FIELD(old_answers),
 	FIELD(new_answers), FIELD(mixed), FIELD(stale), FIELD(interrupted), FIELD(errors),
 	FIELD(inside), FIELD(wake), FIELD(woken), FIELD(threads), FIELD(go), FIELD(rounds),
+	FIELD(refuse), FIELD(nap), FIELD(hooked),
 };
 
 #define NR_FIELDS (sizeof(fields) / sizeof(fields[0]))

@@ -47,6 +47,10 @@ extern "C" {
  * @threads: how many such threads there are
  * @go: set by the runner: do the one thing now that this program is for
  * @rounds: how often the program has done what it is for
+ * @refuse: set by the runner: what the pre-apply and pre-revert hooks return
+ * @nap: set by the runner: microseconds that each hook takes
+ * @hooked: the hooks that have run, in their order, a decimal digit each: 1 pre-apply, 2 post-apply,
+ *	3 pre-revert, 4 post-revert
  * @text: of an error
  */
 struct zoo {
@@ -66,6 +70,9 @@ struct zoo {
 	uint64_t threads;
 	uint64_t go;
 	uint64_t rounds;
+	uint64_t refuse;
+	uint64_t nap;
+	uint64_t hooked;
 	char text[128];
 };
 

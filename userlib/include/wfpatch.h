@@ -458,6 +458,20 @@ WFPATCH_API int wfpatch_transition(struct wfpatch *handle, unsigned int view, un
 				   const struct wfpatch_span *spans, unsigned int nr_spans);
 
 /**
+ * wfpatch_call() - have one thread of the process run code when it next calls one of some functions
+ * @handle: the handle
+ * @spans: array with the functions, with WFPATCH_SPAN_ENTRY, and code that the thread must not be in
+ * @nr_spans: its length
+ * @call: address of the code in the process; <wfpatch/uapi.h> says how it is entered and must be left
+ *
+ * Does not wait: the transition has ended when a thread has gone there. To give it up is to begin a
+ * transition to the base. Errors: as for wfpatch_transition(); EBUSY also if the process has views or
+ * pinned ranges; EINVAL also with a module that does not know it.
+ */
+WFPATCH_API int wfpatch_call(struct wfpatch *handle, const struct wfpatch_span *spans,
+			     unsigned int nr_spans, unsigned long long call);
+
+/**
  * wfpatch_begin() - begin a patch: make a view like the one that is the target now
  * @handle: the handle
  * @view: out: the new view, to be changed with wfpatch_redirect() and wfpatch_view_write()

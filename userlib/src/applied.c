@@ -194,6 +194,35 @@ static void read_writes(struct reader *r, const struct wf_header *header, struct
 	patch->nr_writes = nr;
 }
 
+static void read_hooks(struct reader *r, const struct wf_header *header, struct wf_applied *patch)
+{
+	struct wf_hooks *hooks = &patch->hooks;
+	const struct wf_header_hook *from;
+	uint64_t end = header->address + header->len;
+	unsigned int i;
+
+	if (header->version < WF_HEADER_VERSION)
+		return;
+	patch->shadow = header->shadow;
+	from = part(r, header->hooks, WFPATCH_NR_HOOKS, sizeof(*from));
+	hooks->points = (struct wfpatch_span *)part(r, header->points, header->nr_points,
+						    sizeof(*hooks->points));
+	if (!from || !hooks->points)
+		return;
+	hooks->nr_points = header->nr_points;
+	for (i = 0; i < WFPATCH_NR_HOOKS; i++) {
+		if (!from[i].name)
+			continue;
+		hooks->name[i] = patch->pub.info.hooks[i] = text(r, from[i].name);
+		hooks->call[i] = from[i].call;
+		hooks->state[i] = from[i].state;
+		if (from[i].call < header->address || from[i].call >= end ||
+		    from[i].state < header->address ||
+		    from[i].state > end - sizeof(struct wf_hook_state))
+			r->bad = true;
+	}
+}
+
 static void drop(struct wf_applied *patch)
 {
 	free((void *)patch->pub.info.cves);
@@ -231,6 +260,7 @@ static int understand(struct wf_applied *patch, void *data)
 	write_hex(info->id, header->id, sizeof(header->id));
 	read_functions(&r, header, patch);
 	read_writes(&r, header, patch);
+	read_hooks(&r, header, patch);
 	patch->pub.start = header->address;
 	patch->pub.end = header->address + header->len;
 	patch->pub.sequence = header->sequence;
@@ -269,10 +299,35 @@ static int trim_text(pid_t pid, struct wf_applied *patch)
 	return err == -EFAULT ? 0 : err;
 }
 
+/* What has become of its hooks. */
+static int read_hook_states(pid_t pid, struct wf_applied *patch)
+{
+	struct wf_hook_state state;
+	unsigned int i;
+	int err;
+
+	patch->hooks.text_start = patch->text_start;
+	patch->hooks.text_end = patch->text_end;
+	for (i = 0; i < WFPATCH_NR_HOOKS; i++) {
+		if (!patch->hooks.name[i])
+			continue;
+		err = read_process(pid, patch->hooks.state[i], &state, sizeof(state));
+		/* Its data are not mapped yet. */
+		if (err == -EFAULT)
+			continue;
+		if (err)
+			return err;
+		patch->pub.hook_state[i] = state.state;
+		patch->pub.hook_result[i] = state.state == WFPATCH_HOOK_DONE ? state.result : 0;
+	}
+	return 0;
+}
+
 /* Read the image that begins at an address: 0, 1 if it is none of ours, or an error. */
 static int read_image(pid_t pid, uint64_t start, struct wf_applied *patch)
 {
 	struct wf_header header = { 0 };
+	size_t least;
 	void *data;
 	int err;
 
@@ -283,9 +338,12 @@ static int read_image(pid_t pid, uint64_t start, struct wf_applied *patch)
 		return err;
 	if (memcmp(header.magic, WF_HEADER_MAGIC, sizeof(header.magic)) || header.address != start)
 		return 1;
-	if (header.version != WF_HEADER_VERSION)
+	if (header.version != WF_HEADER_VERSION && header.version != WF_HEADER_PLAIN)
 		return -EPROTONOSUPPORT;
-	if (header.size < sizeof(header) || header.size > header.len || header.len > INT64_MAX ||
+	/* An older program's header ends earlier. */
+	least = header.version == WF_HEADER_PLAIN ? offsetof(struct wf_header, hooks) :
+						    sizeof(header);
+	if (header.size < least || header.size > header.len || header.len > INT64_MAX ||
 	    !header.len || header.len % WF_PAGE_SIZE || start + header.len < start)
 		return -EBADMSG;
 	/* The process says how much: it must have that memory, or reading fails. */
@@ -293,7 +351,7 @@ static int read_image(pid_t pid, uint64_t start, struct wf_applied *patch)
 	if (!data)
 		return -ENOMEM;
 	err = read_process(pid, start, data, header.size);
-	if (!err && memcmp(data, &header, sizeof(header)))
+	if (!err && memcmp(data, &header, offsetof(struct wf_header, hooks)))
 		err = -EBADMSG;
 	if (err) {
 		free(data);
@@ -302,6 +360,8 @@ static int read_image(pid_t pid, uint64_t start, struct wf_applied *patch)
 	err = understand(patch, data);
 	if (!err)
 		err = trim_text(pid, patch);
+	if (!err)
+		err = read_hook_states(pid, patch);
 	if (err)
 		drop(patch);
 	return err;
@@ -379,6 +439,18 @@ bool wf_applied_unused(const struct wf_applied *patch)
 			return false;
 	}
 	return true;
+}
+
+bool wf_applied_owes(const struct wf_applied *patch)
+{
+	const struct wf_hooks *hooks = &patch->hooks;
+
+	if (!hooks->name[WFPATCH_HOOK_POST_REVERT] ||
+	    patch->pub.hook_state[WFPATCH_HOOK_POST_REVERT] == WFPATCH_HOOK_DONE)
+		return false;
+	return !hooks->name[WFPATCH_HOOK_PRE_APPLY] ||
+	       (patch->pub.hook_state[WFPATCH_HOOK_PRE_APPLY] == WFPATCH_HOOK_DONE &&
+		!patch->pub.hook_result[WFPATCH_HOOK_PRE_APPLY]);
 }
 
 bool wf_applied_replaced(const struct wf_applied *patch, const struct wfpatch_patch_info *by)

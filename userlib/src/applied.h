@@ -20,6 +20,8 @@
  * @covered: for each write, the number in the list of the later patch whose bytes are there, or -1
  * @text_start, @text_end: code of the image
  * @code: for each function of @pub.info, where its new code is; in @memory
+ * @hooks: what is needed to have its hooks run; in @memory
+ * @shadow: the table of shadow variables that it uses; 0 if none
  */
 struct wf_applied {
 	struct wfpatch_applied pub;
@@ -31,6 +33,8 @@ struct wf_applied {
 	uint64_t text_start;
 	uint64_t text_end;
 	const struct wf_header_function *code;
+	struct wf_hooks hooks;
+	uint64_t shadow;
 	void *memory;
 };
 
@@ -54,6 +58,12 @@ void wf_applied_drop(struct wf_applied_list *list);
 
 /* It was applied, and neither it nor a later patch in its place is in use: a revert has left it. */
 bool wf_applied_unused(const struct wf_applied *patch);
+
+/*
+ * It has a post-revert hook that has not run, and is to: what it would undo may have been done. Its image
+ * is kept for that.
+ */
+bool wf_applied_owes(const struct wf_applied *patch);
 
 /* Its name is among those that the patch takes the place of. */
 bool wf_applied_replaced(const struct wf_applied *patch, const struct wfpatch_patch_info *by);

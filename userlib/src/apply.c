@@ -16,14 +16,26 @@
  */
 #define MAX_PLACES 16
 
+/* Its post-apply hook has not run: the time was over, or the command killed. */
+static bool is_unfinished(const struct wf_applied *patch)
+{
+	return patch->hooks.name[WFPATCH_HOOK_POST_APPLY] &&
+	       patch->pub.hook_state[WFPATCH_HOOK_POST_APPLY] != WFPATCH_HOOK_DONE;
+}
+
+/* *@unfinished: it is applied, but for its post-apply hook. */
 static int check_new(const struct wf_job *job, const struct wfpatch_patch_info *info,
-		     const struct wf_applied_list *list)
+		     const struct wf_applied_list *list, const struct wf_applied **unfinished)
 {
 	unsigned int i;
 
 	for (i = 0; i < list->nr; i++) {
-		if (!strcmp(list->patches[i].pub.info.id, info->id) &&
-		    !wf_applied_unused(&list->patches[i]))
+		if (strcmp(list->patches[i].pub.info.id, info->id) != 0 ||
+		    wf_applied_unused(&list->patches[i]))
+			continue;
+		if (is_unfinished(&list->patches[i]))
+			*unfinished = &list->patches[i];
+		else
 			return wf_job_fail(job, -EEXIST,
 					   "patch %s is applied to process %d already", info->name,
 					   job->pid);
@@ -257,6 +269,32 @@ static int place_image(struct wf_job *job, struct wfpatch_patch *patch, struct w
 	}
 }
 
+/*
+ * A pre-apply hook may have run, or be about to. If it has, and agreed, the post-revert hook undoes what
+ * it did. False: something of the patch is still to run, so that it must stay.
+ */
+static bool undo_hooks(struct wf_job *job, const struct wf_hooks *hooks)
+{
+	struct wfpatch_apply_opts o = job->o;
+	char line[256] = "";
+	int result, err = 0;
+
+	/* The line about why nothing was applied is there already. */
+	job->o.err = line;
+	job->o.err_size = sizeof(line);
+	job->o.on_progress = NULL;
+	if (job->prepared) {
+		err = wf_job_hook(job, hooks, WFPATCH_HOOK_POST_REVERT, &result);
+		job->prepared = false;
+	}
+	if (!err)
+		err = wf_hooks_leave(job, hooks);
+	job->o = o;
+	if (err && err != -ESRCH)
+		wf_job_add(job, "; what it mapped stays there, unused: %s", line);
+	return !err;
+}
+
 static void undo_image(struct wf_job *job, const struct wf_image *image)
 {
 	struct wf_extent extent = { image->address, image->address + image->len, 0, 0 };
@@ -275,8 +313,10 @@ static void undo_image(struct wf_job *job, const struct wf_image *image)
 
 	if (job->stuck)
 		return;
+	if (job->hooked && !undo_hooks(job, &image->hooks))
+		return;
 	/* Threads that ran in it may have left pointers to it. */
-	if (job->moving)
+	if (job->moving || job->hooked)
 		err = wf_job_unmap_unused(job, &extent, &where);
 	else
 		err = WF_RETRY(wfpatch_unmap(job->handle, (void *)(uintptr_t)image->address,
@@ -307,16 +347,44 @@ static void unmap_rest(struct wf_job *job, const struct wfpatch_patch_info *info
 	unsigned int i;
 
 	for (i = 0; i < list->nr; i++) {
+		/* Hooks of a patch do not run for one that takes its place: that takes over what they did. */
 		if (wf_applied_replaced(&list->patches[i], info) ||
-		    wf_applied_unused(&list->patches[i]))
+		    (wf_applied_unused(&list->patches[i]) && !wf_applied_owes(&list->patches[i])))
 			drop_patch(job, &list->patches[i]);
 	}
+}
+
+/* Before any thread runs new code. */
+static int run_pre_apply(struct wf_job *job, const struct wf_image *image)
+{
+	int result, err = wf_job_hook(job, &image->hooks, WFPATCH_HOOK_PRE_APPLY, &result);
+
+	if (err)
+		return err;
+	if (result)
+		return wf_job_fail(job, -ECONNREFUSED,
+				   "the patch refused: its pre-apply hook returned %d; nothing was changed",
+				   result);
+	job->prepared = image->hooks.name[WFPATCH_HOOK_PRE_APPLY];
+	return 0;
+}
+
+/* After every thread has come over for good. The patch stays applied, whatever becomes of it. */
+static int run_post_apply(struct wf_job *job, const struct wf_hooks *hooks)
+{
+	int result, err = wf_job_hook(job, hooks, WFPATCH_HOOK_POST_APPLY, &result);
+
+	if (!err || err == -ESRCH)
+		return err;
+	wf_job_add(job, "; the patch is applied: apply it again to try that again");
+	return err == -ETIMEDOUT || err == -ECANCELED ? -EINPROGRESS : err;
 }
 
 static int apply(struct wf_job *job, struct wfpatch_patch *patch, struct wf_applied_list *list)
 {
 	const struct wfpatch_patch_info *info = wfpatch_patch_info(patch);
 	struct wf_change change = { 0 };
+	const struct wf_applied *unfinished = NULL;
 	struct wf_image *image = NULL;
 	uint64_t bias;
 	int err;
@@ -324,7 +392,10 @@ static int apply(struct wf_job *job, struct wfpatch_patch *patch, struct wf_appl
 	err = wf_process_find(job->reader, info->build_id, info->build_id_size, &bias, job->o.err,
 			      job->o.err_size);
 	if (!err)
-		err = check_new(job, info, list);
+		err = check_new(job, info, list, &unfinished);
+	if (!err && unfinished)
+		return job->o.flags & WFPATCH_APPLY_DRY_RUN ?
+			       0 : run_post_apply(job, &unfinished->hooks);
 	if (!err)
 		err = check_replaced(job, info, list);
 	if (!err)
@@ -338,11 +409,15 @@ static int apply(struct wf_job *job, struct wfpatch_patch *patch, struct wf_appl
 	else
 		err = check_unchanged(job, info, image, list, bias);
 	if (!err)
+		err = run_pre_apply(job, image);
+	if (!err)
 		err = wf_job_change(job, &change);
-	if (err)
+	if (err) {
 		undo_image(job, image);
-	else
+	} else {
+		err = run_post_apply(job, &image->hooks);
 		unmap_rest(job, info, list);
+	}
 free:
 	wf_change_free(&change);
 	if (image)

@@ -79,7 +79,7 @@ static int compare_spans(const void *a, const void *b)
  * The kernel wants them apart. An entry is where all that begin there say so; one in the middle of
  * another span is given up, which can only delay.
  */
-static void merge_spans(struct wf_change *change)
+void wf_change_merge(struct wf_change *change)
 {
 	struct wfpatch_span *last = change->spans, *span;
 	unsigned int i;
@@ -447,7 +447,7 @@ int wf_job_change(struct wf_job *job, struct wf_change *change)
 {
 	int err;
 
-	merge_spans(change);
+	wf_change_merge(change);
 	err = wf_job_alone(job);
 	if (err)
 		return err;

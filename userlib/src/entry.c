@@ -116,11 +116,16 @@ static bool may_enter(const struct wf_link *link, const struct wf_old_code *from
 	return false;
 }
 
-/* Does an applied patch have a jump at one of the entries? Its code is old code, too. */
+/*
+ * Does an applied patch have a jump at one of the entries? Its code is old code, too. Of one that is reverted
+ * only the memory is there.
+ */
 static bool is_covered(const struct wf_link *link, const struct wf_applied *patch)
 {
 	unsigned int i, j;
 
+	if (wf_applied_unused(patch))
+		return false;
 	for (i = 0; i < link->patch->info.nr_functions; i++) {
 		for (j = 0; j < patch->nr_writes; j++) {
 			if (patch->writes[j].address == link->replacements[i].entry)
@@ -128,6 +133,16 @@ static bool is_covered(const struct wf_link *link, const struct wf_applied *patc
 		}
 	}
 	return false;
+}
+
+static void clear(struct wf_old_code *code, uint64_t address, size_t size)
+{
+	size_t i;
+
+	for (i = 0; address && i < size; i++) {
+		if (address + i - code->start < code->size)
+			code->code[address + i - code->start] = 0;
+	}
 }
 
 static int check_applied_code(struct wf_link *link, const struct wf_applied *patch)
@@ -144,12 +159,20 @@ static int check_applied_code(struct wf_link *link, const struct wf_applied *pat
 	if (!code.code)
 		return -ENOMEM;
 	err = wf_process_read(&link->process, code.start, code.code, code.size);
+	/* What calls a hook ends with a jump to the entry that it was called at: that is a call of it. */
+	for (i = 0; !err && i < WFPATCH_NR_HOOKS; i++)
+		clear(&code, patch->hooks.call[i], wf_caller_size());
 	for (i = 0; !err && i < link->patch->info.nr_functions; i++) {
 		to = &link->replacements[i];
 		to->jumped_to = to->jumped_to || may_enter(link, &code, false, to->runtime);
 	}
 	free(code.code);
 	return err;
+}
+
+bool wf_enters_itself(const struct wf_link *link, const struct wf_old_code *code)
+{
+	return may_enter(link, code, true, code->start);
 }
 
 int wf_check_entries(struct wf_link *link)

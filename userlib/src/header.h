@@ -13,7 +13,8 @@
 #include <wfpatch/apply.h>
 
 #define WF_HEADER_MAGIC "wfpatch" /* with the 0 at its end: 8 bytes */
-#define WF_HEADER_VERSION 1
+#define WF_HEADER_VERSION 2
+#define WF_HEADER_PLAIN 1 /* without hooks: what older programs know */
 #define WF_HEADER_NAME "wfpatch:" /* the memfd's name begins with it */
 
 /**
@@ -57,9 +58,27 @@ struct wf_header_write {
 };
 
 /**
+ * struct wf_header_hook - a hook of the patch
+ * @name: offset of the text with the function's name; 0 if the patch has no such hook
+ * @call: address in this process of the code that calls it once
+ * @state: address in this process of its struct wf_hook_state
+ */
+struct wf_header_hook {
+	uint64_t name;
+	uint64_t call;
+	uint64_t state;
+};
+
+/* In the image's writable memory. @state: enum wfpatch_hook_state; @result: once that is DONE. */
+struct wf_hook_state {
+	uint32_t state;
+	int32_t result;
+};
+
+/**
  * struct wf_header - the first bytes of an image
  * @magic: WF_HEADER_MAGIC
- * @version: WF_HEADER_VERSION
+ * @version: WF_HEADER_VERSION, or WF_HEADER_PLAIN: then the fields from @hooks on mean nothing
  * @size: bytes of the header with all that its offsets lead to
  * @sequence: one more than that of the image that was applied before
  * @address: where the image is mapped
@@ -71,6 +90,9 @@ struct wf_header_write {
  * @cves, @replaces: offsets of arrays of @nr_cves and @nr_replaces offsets of texts
  * @build_id, @build_id_size: of the patched file
  * @id: SHA-256 of the patch file
+ * @hooks: offset of an array of WFPATCH_NR_HOOKS struct wf_header_hook
+ * @points: offset of an array of @nr_points struct wfpatch_span: at whose call a hook may run
+ * @shadow: address in this process of the table of shadow variables that the patch uses; 0 if none
  */
 struct wf_header {
 	char magic[8];
@@ -98,6 +120,11 @@ struct wf_header {
 	uint32_t reserved;
 	uint8_t build_id[WFPATCH_BUILD_ID_MAX];
 	uint8_t id[32];
+	uint64_t hooks;
+	uint64_t points;
+	uint32_t nr_points;
+	uint32_t reserved2;
+	uint64_t shadow;
 };
 
 #endif

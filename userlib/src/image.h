@@ -25,6 +25,23 @@ struct wf_image_write {
 	unsigned int len;
 };
 
+/**
+ * struct wf_hooks - the hooks of a patch in a process
+ * @name: of the functions; NULL if there is none
+ * @call, @state: see struct wf_header_hook
+ * @points: array of @nr_points, at whose call a hook may run
+ * @text_start, @text_end: code of the image, which the thread that runs one must not be in
+ */
+struct wf_hooks {
+	const char *name[WFPATCH_NR_HOOKS];
+	uint64_t call[WFPATCH_NR_HOOKS];
+	uint64_t state[WFPATCH_NR_HOOKS];
+	struct wfpatch_span *points;
+	unsigned int nr_points;
+	uint64_t text_start;
+	uint64_t text_end;
+};
+
 /* What apply.c needs to know; made by wf_link(), freed by wf_image_free(). */
 struct wf_image {
 	int fd;		  /* memfd with the finished, relocated content; sealed */
@@ -36,6 +53,7 @@ struct wf_image {
 	unsigned int nr_writes;
 	struct wfpatch_span *spans; /* what threads must not be in: all code that the writes replace */
 	unsigned int nr_spans;
+	struct wf_hooks hooks;
 };
 
 /*

@@ -22,6 +22,8 @@
  * @view: being made, 0 if none
  * @moving: threads may be in the view: a transition has begun
  * @stuck: threads did not go back in time, so that the view and what it needs must stay
+ * @hooked: a thread may be in the image to run a hook
+ * @prepared: the pre-apply hook has run and agreed
  */
 struct wf_job {
 	pid_t pid;
@@ -33,6 +35,8 @@ struct wf_job {
 	unsigned int view;
 	bool moving;
 	bool stuck;
+	bool hooked;
+	bool prepared;
 };
 
 int wf_job_start(struct wf_job *job, pid_t pid, const struct wfpatch_apply_opts *opts);
@@ -77,6 +81,8 @@ struct wf_change {
 int wf_change_write(struct wf_change *change, uint64_t address, const unsigned char *bytes,
 		    unsigned int len);
 int wf_change_span(struct wf_change *change, uint64_t start, uint64_t end, unsigned int flags);
+/* Put the spans in order and apart, as the kernel wants them. */
+void wf_change_merge(struct wf_change *change);
 void wf_change_free(struct wf_change *change);
 
 /*
@@ -85,6 +91,18 @@ void wf_change_free(struct wf_change *change);
  * The spans are put in order.
  */
 int wf_job_change(struct wf_job *job, struct wf_change *change);
+
+/*
+ * hook.c: have a hook of the patch run, if it has that one, and wait until it has; *@result is what it
+ * returned. -ETIMEDOUT, -ECANCELED: it has not run, or job->stuck says that it runs still.
+ */
+int wf_job_hook(struct wf_job *job, const struct wf_hooks *hooks, enum wfpatch_hook hook,
+		int *result);
+/* Wait until no thread is in the image, of which a hook may have run. */
+int wf_hooks_leave(struct wf_job *job, const struct wf_hooks *hooks);
+/* One that has run and refused may run again. */
+int wf_hook_forget(struct wf_job *job, const struct wf_hooks *hooks, enum wfpatch_hook hook);
+const char *wf_hook_kind(enum wfpatch_hook hook);
 
 /*
  * Unmap what no thread runs in any more, unless a word of the process's memory points into it: then 1,

@@ -171,6 +171,61 @@ static int check_applied(struct wf_link *link)
 	return 0;
 }
 
+/* A function at whose call a hook may run, though it is not replaced. */
+static int add_point(struct wf_link *link, const struct wfpatch_patch_function *function)
+{
+	struct wfpatch_span *point = &link->points[link->nr_points];
+	struct wf_old_code *code = &link->old[link->nr_old];
+	int err = read_old(link, function);
+
+	if (err)
+		return err;
+	*point = (struct wfpatch_span){
+		.start = code->start,
+		.end = code->start + code->size,
+		.flags = wf_enters_itself(link, code) ? 0 : WFPATCH_SPAN_ENTRY,
+	};
+	link->nr_points++;
+	/* It is not replaced. */
+	free(code->code);
+	link->nr_old--;
+	return 0;
+}
+
+/* Where the patch's hooks may run: somewhere at least. */
+static int check_hooks(struct wf_link *link)
+{
+	const struct wfpatch_patch_info *info = &link->patch->info;
+	const struct wf_replacement *replacement;
+	bool any = false;
+	unsigned int i;
+	int err;
+
+	link->points = calloc(info->nr_functions + info->nr_hook_points, sizeof(*link->points));
+	if (!link->points)
+		return -ENOMEM;
+	for (i = 0; i < info->nr_functions; i++) {
+		replacement = &link->replacements[i];
+		/* To come there by a tail call of another function is a call, too; in a loop it is none. */
+		link->points[link->nr_points++] = (struct wfpatch_span){
+			.start = replacement->runtime,
+			.end = replacement->runtime + replacement->function->size,
+			.flags = wf_enters_itself(link, &link->old[i]) ? 0 : WFPATCH_SPAN_ENTRY,
+		};
+	}
+	for (i = 0; i < info->nr_hook_points; i++) {
+		err = add_point(link, &link->patch->points[i]);
+		if (err)
+			return err;
+	}
+	for (i = 0; i < link->nr_points; i++)
+		any |= link->points[i].flags & WFPATCH_SPAN_ENTRY;
+	if (!any)
+		return wf_error_set(&link->error, ENOEXEC,
+				    "no hook of the patch could run: each of its functions has jumps that may lead to its own entry, so that a call cannot be told; name another function with --hook-point");
+	return wf_hooks_check(link);
+}
+
 static int check(struct wf_link *link)
 {
 	const struct wfpatch_patch_info *info = &link->patch->info;
@@ -189,14 +244,17 @@ static int check(struct wf_link *link)
 	if (err)
 		return err;
 	link->replacements = calloc(info->nr_functions, sizeof(*link->replacements));
-	link->old = calloc(info->nr_functions + link->patch->nr_pieces, sizeof(*link->old));
+	/* One more for a point, which does not stay. */
+	link->old = calloc(info->nr_functions + link->patch->nr_pieces + 1UL, sizeof(*link->old));
 	if (!link->replacements || !link->old)
 		return -ENOMEM;
 	for (i = 0; !err && i < info->nr_functions; i++)
 		err = check_function(link, i);
 	for (i = 0; !err && i < link->patch->nr_pieces; i++)
 		err = read_old(link, &link->patch->pieces[i]);
-	return err ? err : wf_check_entries(link);
+	if (!err)
+		err = wf_check_entries(link);
+	return err || !wf_has_hooks(info) ? err : check_hooks(link);
 }
 
 /* --- the header ------------------------------------------------------------------------------- */
@@ -286,13 +344,35 @@ static uint64_t put_writes(struct writer *writer, const struct wf_link *link)
 	return array;
 }
 
+static uint64_t put_hooks(struct writer *writer, const struct wf_link *link)
+{
+	uint64_t array = put_bytes(writer, NULL, 0, 8);
+	struct wf_header_hook to;
+	unsigned int i;
+
+	writer->at = array + WFPATCH_NR_HOOKS * sizeof(to);
+	for (i = 0; i < WFPATCH_NR_HOOKS; i++) {
+		memset(&to, 0, sizeof(to));
+		if (link->patch->info.hooks[i]) {
+			to.name = put_text(writer, link->patch->info.hooks[i]);
+			to.call = link->address + link->callers[i];
+			to.state = link->address + link->hook_states +
+				   i * sizeof(struct wf_hook_state);
+		}
+		if (writer->image)
+			memcpy(writer->image + array + i * sizeof(to), &to, sizeof(to));
+	}
+	return array;
+}
+
 /* Returns its size. */
 static uint64_t put_header(const struct wf_link *link, unsigned char *image)
 {
 	const struct wfpatch_patch_info *info = &link->patch->info;
 	struct wf_header header = {
 		.magic = WF_HEADER_MAGIC,
-		.version = WF_HEADER_VERSION,
+		.version = wf_has_extras(link) ? WF_HEADER_VERSION : WF_HEADER_PLAIN,
+		.shadow = link->shadow,
 		.sequence = link->sequence,
 		.address = link->address,
 		.len = link->len,
@@ -317,6 +397,12 @@ static uint64_t put_header(const struct wf_link *link, unsigned char *image)
 	header.target = put_text(&writer, info->target);
 	header.cves = put_list(&writer, info->cves, info->nr_cves);
 	header.replaces = put_list(&writer, info->replaces, info->nr_replaces);
+	if (wf_has_extras(link)) {
+		header.hooks = put_hooks(&writer, link);
+		header.nr_points = link->nr_points;
+		header.points = put_bytes(&writer, link->points,
+					  link->nr_points * sizeof(*link->points), 8);
+	}
 	header.size = (uint32_t)writer.at;
 	if (image)
 		memcpy(image, &header, sizeof(header));
@@ -417,6 +503,31 @@ static int fill_changes(const struct wf_link *link, struct wf_image *image)
 	return 0;
 }
 
+/* What apply.c has to know to have the hooks run. */
+static int fill_hooks(const struct wf_link *link, struct wf_hooks *hooks)
+{
+	unsigned int i;
+
+	if (!wf_has_hooks(&link->patch->info))
+		return 0;
+	hooks->points = calloc(link->nr_points, sizeof(*hooks->points));
+	if (!hooks->points)
+		return -ENOMEM;
+	memcpy(hooks->points, link->points, link->nr_points * sizeof(*hooks->points));
+	hooks->nr_points = link->nr_points;
+	hooks->text_start = link->address + link->segments[WF_CODE].offset;
+	hooks->text_end = hooks->text_start + link->segments[WF_CODE].len;
+	for (i = 0; i < WFPATCH_NR_HOOKS; i++) {
+		hooks->name[i] = link->patch->info.hooks[i];
+		if (!hooks->name[i])
+			continue;
+		hooks->call[i] = link->address + link->callers[i];
+		hooks->state[i] = link->address + link->hook_states +
+				  i * sizeof(struct wf_hook_state);
+	}
+	return 0;
+}
+
 /* --- the image -------------------------------------------------------------------------------- */
 
 static int make_memfd(struct wf_link *link, struct wf_image *image)
@@ -459,6 +570,8 @@ static int make_image(struct wf_link *link, struct wf_image **result)
 	}
 	err = fill_changes(link, image);
 	if (!err)
+		err = fill_hooks(link, &image->hooks);
+	if (!err)
 		err = make_memfd(link, image);
 	if (err) {
 		wf_image_free(image);
@@ -477,6 +590,7 @@ void wf_image_free(struct wf_image *image)
 		close(image->fd);
 	free(image->writes);
 	free(image->spans);
+	free(image->hooks.points);
 	free(image);
 }
 
@@ -498,6 +612,10 @@ static int make(struct wf_link *link, unsigned int again)
 		err = wf_relocate(link);
 	if (!err)
 		err = wf_unwind_finish(link);
+	if (!err) {
+		wf_hooks_finish(link);
+		wf_shadow_finish(link);
+	}
 	for (i = 0; !err && i < link->patch->info.nr_functions; i++)
 		err = make_write(link, &link->replacements[i]);
 	if (!err)
@@ -516,6 +634,7 @@ static void close_link(struct wf_link *link)
 	wf_applied_drop(&link->applied);
 	wf_process_close(&link->process);
 	free(link->replacements);
+	free(link->points);
 	free(link->values);
 	free(link->image);
 }

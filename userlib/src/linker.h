@@ -100,6 +100,12 @@ struct wf_link {
 	unsigned int nr_hooks;
 	uint64_t finder_next; /* address of what it asks for all other code */
 
+	uint64_t callers[WFPATCH_NR_HOOKS]; /* offsets of the code that calls the patch's hooks; 0 if none */
+	uint64_t hook_states; /* offset of an array of struct wf_hook_state; 0 if none */
+	struct wfpatch_span *points; /* where hooks may run */
+	unsigned int nr_points;
+	uint64_t shadow; /* address of the table of shadow variables; 0 if none */
+
 	struct wf_error error;
 };
 
@@ -112,6 +118,18 @@ void wf_link_uncover(const struct wf_link *link, uint64_t address, unsigned char
 
 /* entry.c: fill the replacements' jumped_to. */
 int wf_check_entries(struct wf_link *link);
+
+/* The same for one function that is not replaced: may its code jump to its own entry? */
+bool wf_enters_itself(const struct wf_link *link, const struct wf_old_code *code);
+
+/* caller.c: how one thread is made to run a patch's hook */
+bool wf_has_hooks(const struct wfpatch_patch_info *info);
+/* Is there something in it that older programs know nothing of? */
+bool wf_has_extras(const struct wf_link *link);
+int wf_hooks_check(struct wf_link *link);
+size_t wf_caller_size(void);
+void wf_hooks_finish(struct wf_link *link);
+void wf_shadow_finish(struct wf_link *link);
 
 /* resolve.c */
 int wf_resolve(struct wf_link *link);

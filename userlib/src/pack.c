@@ -97,12 +97,57 @@ static int add_name(struct pack *pack)
 	return add_text(pack, WF_NOTE_NAME, base);
 }
 
+/* What patch.h names an author's hooks. */
+static const char *const hook_names[WFPATCH_NR_HOOKS] = {
+	[WFPATCH_HOOK_PRE_APPLY] = "wfpatch_pre_apply",
+	[WFPATCH_HOOK_POST_APPLY] = "wfpatch_post_apply",
+	[WFPATCH_HOOK_PRE_REVERT] = "wfpatch_pre_revert",
+	[WFPATCH_HOOK_POST_REVERT] = "wfpatch_post_revert",
+};
+
+static bool has_hooks(const struct pack *pack)
+{
+	unsigned int i;
+
+	for (i = 0; i < WFPATCH_NR_HOOKS; i++) {
+		if (wf_object_function(&pack->parsed, hook_names[i]))
+			return true;
+	}
+	return false;
+}
+
+static int add_hooks(struct pack *pack)
+{
+	struct wf_note_hook *note;
+	unsigned int i;
+	bool any = false;
+
+	for (i = 0; i < WFPATCH_NR_HOOKS; i++) {
+		if (!wf_object_function(&pack->parsed, hook_names[i]))
+			continue;
+		note = add_note(pack, WF_NOTE_HOOK, sizeof(*note) + strlen(hook_names[i]) + 1);
+		if (!note)
+			return -ENOMEM;
+		note->hook = i;
+		memcpy(note->name, hook_names[i], strlen(hook_names[i]));
+		any = true;
+	}
+	if (!any && pack->o->nr_hook_points)
+		return wf_error_set(&pack->error, ENOENT,
+				    "%s has no hook that could run at '%s': see <wfpatch/patch.h>",
+				    pack->o->object, pack->o->hook_points[0]);
+	return 0;
+}
+
 static int add_general(struct pack *pack)
 {
 	const struct wfpatch_pack_opts *o = pack->o;
 	const char *slash = strrchr(o->target, '/');
-	struct wf_note_format format = { .version = WF_FORMAT_VERSION };
+	struct wf_note_format format = { .version = WF_FORMAT_PLAIN };
 	int err;
+
+	if (has_hooks(pack) || o->nr_hook_points)
+		format.version = WF_FORMAT_VERSION;
 
 	if (pack->target.full)
 		format.flags |= WF_FORMAT_COMPLETE;
@@ -291,6 +336,15 @@ static int add_replacement(struct pack *pack, const char *text)
 out:
 	free(old);
 	return err;
+}
+
+/* "name", "file.c:name" */
+static int add_point(struct pack *pack, const char *text)
+{
+	const struct wf_symbol *symbol;
+	int err = wf_symbols_find(&pack->target, text, true, &symbol);
+
+	return err ? fail_find(pack, err, text) : add_function(pack, WF_NOTE_POINT, symbol, NULL);
 }
 
 /*
@@ -491,6 +545,10 @@ static int pack_opened(struct pack *pack)
 	for (i = 0; !err && i < o->nr_replace; i++)
 		err = add_replacement(pack, o->replace[i]);
 	if (!err)
+		err = add_hooks(pack);
+	for (i = 0; !err && i < o->nr_hook_points; i++)
+		err = add_point(pack, o->hook_points[i]);
+	if (!err)
 		err = add_references(pack);
 	if (!err)
 		err = write_output(pack);
@@ -508,7 +566,7 @@ int wfpatch_pack(const struct wfpatch_pack_opts *opts, char *err, size_t err_siz
 	if (ret)
 		return ret;
 	if ((o.flags & ~WFPATCH_PACK_LEAVE_VARIANTS) || !o.object || !o.target || !o.output ||
-	    !o.nr_replace)
+	    !o.nr_replace || o.reserved)
 		return wf_error_set(&pack.error, EINVAL,
 				    "wanted: an object, a target, a function to replace, an "
 				    "output");

@@ -119,6 +119,8 @@ static int take_function(struct wfpatch_patch *patch, const struct note *note)
 		if (!new_name)
 			return -EINVAL;
 		to = append(&patch->functions, patch->info.nr_functions, sizeof(*to));
+	} else if (note->type == WF_NOTE_POINT) {
+		to = append(&patch->points, patch->info.nr_hook_points, sizeof(*to));
 	} else {
 		to = append(&patch->pieces, patch->nr_pieces, sizeof(*to));
 	}
@@ -133,8 +135,37 @@ static int take_function(struct wfpatch_patch *patch, const struct note *note)
 		return -EINVAL;
 	if (note->type == WF_NOTE_FUNCTION)
 		patch->info.nr_functions++;
-	else
+	else if (note->type == WF_NOTE_PIECE)
 		patch->nr_pieces++;
+	return 0;
+}
+
+static int take_point(struct wfpatch_patch *patch, const struct note *note)
+{
+	const char **name = append(&patch->point_names, patch->info.nr_hook_points, sizeof(*name));
+	int err;
+
+	if (!name)
+		return -ENOMEM;
+	err = take_function(patch, note);
+	if (err)
+		return err;
+	*name = patch->points[patch->info.nr_hook_points++].name;
+	return 0;
+}
+
+static int take_hook(struct wfpatch_patch_info *info, const struct note *note)
+{
+	const struct wf_note_hook *from = (const void *)note->data;
+	const char *name = text_at(note, sizeof(*from));
+	uint32_t hook;
+
+	if (!name || !*name)
+		return -EINVAL;
+	memcpy(&hook, &from->hook, sizeof(hook));
+	if (hook >= WFPATCH_NR_HOOKS || info->hooks[hook])
+		return -EINVAL;
+	info->hooks[hook] = name;
 	return 0;
 }
 
@@ -215,6 +246,10 @@ static int take_note(struct wfpatch_patch *patch, const struct note *note)
 		return take_function(patch, note);
 	case WF_NOTE_REFERENCE:
 		return take_reference(patch, note);
+	case WF_NOTE_HOOK:
+		return take_hook(info, note);
+	case WF_NOTE_POINT:
+		return take_point(patch, note);
 	}
 	/* Of this version there is nothing else. */
 	return -EINVAL;
@@ -324,6 +359,7 @@ int wfpatch_patch_open(struct wfpatch_patch **patch, const char *path, char *err
 		return ret;
 	}
 	new->info.functions = new->functions;
+	new->info.hook_points = new->point_names;
 	*patch = new;
 	return 0;
 }
@@ -337,6 +373,8 @@ void wfpatch_patch_close(struct wfpatch_patch *patch)
 	free((void *)patch->info.replaces);
 	free(patch->functions);
 	free(patch->pieces);
+	free(patch->points);
+	free(patch->point_names);
 	free(patch->references);
 	free(patch->data);
 	free(patch);

@@ -11,7 +11,8 @@
 
 #define WF_NOTE_SECTION ".note.wfpatch"
 #define WF_NOTE_OWNER "wfpatch" /* with the 0 at its end: 8 bytes */
-#define WF_FORMAT_VERSION 1
+#define WF_FORMAT_VERSION 2
+#define WF_FORMAT_PLAIN 1 /* without hooks: what older programs know */
 #define WF_PATCH_NAME_MAX 63
 
 /* Types of notes. Those of one type are in order. */
@@ -28,6 +29,8 @@ enum wf_note {
 	WF_NOTE_FUNCTION = 10,	 /* struct wf_note_function; one or more */
 	WF_NOTE_PIECE = 11,	 /* struct wf_note_function: code that belongs to a function */
 	WF_NOTE_REFERENCE = 12,	 /* struct wf_note_reference: what the object means by a name */
+	WF_NOTE_HOOK = 13,	 /* struct wf_note_hook */
+	WF_NOTE_POINT = 14,	 /* struct wf_note_function: not replaced, but a hook may run there */
 };
 
 /* flags: there is a reference for each name that the target itself defines */
@@ -56,6 +59,11 @@ struct wf_note_reference {
 	char name[];
 };
 
+struct wf_note_hook {
+	uint32_t hook; /* enum wfpatch_hook */
+	char name[];
+};
+
 /* A reference as it is kept: texts are in the file's memory. */
 struct wf_reference {
 	const char *name;
@@ -74,6 +82,8 @@ struct wfpatch_patch {
 	struct wfpatch_patch_function *functions;
 	struct wfpatch_patch_function *pieces; /* @new_name is NULL */
 	unsigned int nr_pieces;
+	struct wfpatch_patch_function *points; /* @new_name is NULL */
+	const char **point_names;
 	struct wf_reference *references;
 	unsigned int nr_references;
 	bool complete; /* WF_FORMAT_COMPLETE */

@@ -93,6 +93,19 @@ static uint64_t make_stubs(struct wf_link *link, uint64_t at)
 	return at;
 }
 
+static uint64_t make_callers(struct wf_link *link, uint64_t at)
+{
+	unsigned int i;
+
+	for (i = 0; i < WFPATCH_NR_HOOKS; i++) {
+		if (!link->patch->info.hooks[i])
+			continue;
+		link->callers[i] = align(at, STUB_SIZE);
+		at = link->callers[i] + wf_caller_size();
+	}
+	return at;
+}
+
 static uint64_t place_sections(struct wf_link *link, enum wf_kind kind, uint64_t at)
 {
 	struct wf_object_section *section;
@@ -168,9 +181,15 @@ int wf_layout(struct wf_link *link)
 		link->finder = align(at, STUB_SIZE);
 		at = link->finder + wf_unwind_code_size();
 	}
+	at = make_callers(link, at);
 	end_segment(link, WF_CODE, &start, at);
 
-	end_segment(link, WF_DATA, &start, place_sections(link, WF_DATA, start));
+	at = place_sections(link, WF_DATA, start);
+	if (wf_has_hooks(&link->patch->info)) {
+		link->hook_states = align(at, sizeof(struct wf_hook_state));
+		at = link->hook_states + WFPATCH_NR_HOOKS * sizeof(struct wf_hook_state);
+	}
+	end_segment(link, WF_DATA, &start, at);
 	link->len = start;
 	link->low = is_low(link);
 	link->image = calloc(1, link->len);

@@ -168,6 +168,20 @@ int wfpatch_transition(struct wfpatch *handle, unsigned int view, unsigned int f
 	return wf_ioctl(handle->fd, WFPATCH_IOC_TRANSITION, &arg);
 }
 
+int wfpatch_call(struct wfpatch *handle, const struct wfpatch_span *spans, unsigned int nr_spans,
+		 unsigned long long call)
+{
+	struct wfpatch_transition arg = {
+		.size = sizeof(arg),
+		.flags = WFPATCH_TRANSITION_AUTO | WFPATCH_TRANSITION_CALL,
+		.nr_ranges = nr_spans,
+		.ranges = (uintptr_t)spans,
+		.call = call,
+	};
+
+	return wf_ioctl(handle->fd, WFPATCH_IOC_TRANSITION, &arg);
+}
+
 int wfpatch_map(struct wfpatch *handle, int fd, void **addr, size_t len, int prot,
 		unsigned long long offset, const struct wfpatch_map_opts *opts)
 {

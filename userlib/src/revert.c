@@ -85,6 +85,40 @@ static int make_change(const struct wf_applied *patch, struct wf_change *change)
 	return err ? err : wf_change_span(change, patch->text_start, patch->text_end, 0);
 }
 
+/* Before any thread goes back. */
+static int run_pre_revert(struct wf_job *job, const struct wf_applied *patch)
+{
+	const unsigned int hook = WFPATCH_HOOK_PRE_REVERT;
+	int result, err = 0;
+
+	/* It has refused before: it is asked again. */
+	if (patch->pub.hook_state[hook] == WFPATCH_HOOK_DONE && patch->pub.hook_result[hook])
+		err = wf_hook_forget(job, &patch->hooks, hook);
+	if (!err)
+		err = wf_job_hook(job, &patch->hooks, hook, &result);
+	if (!err && result)
+		return wf_job_fail(job, -ECONNREFUSED,
+				   "patch %s refused: its pre-revert hook returned %d; nothing was changed",
+				   patch->pub.info.name, result);
+	return err;
+}
+
+/* When nobody runs the patch any more. It stays mapped until that has run. */
+static int run_post_revert(struct wf_job *job, const struct wf_applied *patch)
+{
+	int result, err;
+
+	if (!wf_applied_owes(patch))
+		return 0;
+	err = wf_job_hook(job, &patch->hooks, WFPATCH_HOOK_POST_REVERT, &result);
+	if (!err)
+		return wf_hooks_leave(job, &patch->hooks);
+	if (err == -ESRCH)
+		return err;
+	wf_job_add(job, "; the patch is reverted: revert it again to try that again");
+	return err == -ETIMEDOUT || err == -ECANCELED ? -EINPROGRESS : err;
+}
+
 /* It is reverted already, but the image is there. */
 static int drop_unused(struct wf_job *job, const struct wf_applied *patch)
 {
@@ -97,6 +131,8 @@ static int drop_unused(struct wf_job *job, const struct wf_applied *patch)
 	} else {
 		/* Threads may still be on their way back from it. */
 		err = wf_job_alone(job);
+		if (!err)
+			err = run_post_revert(job, patch);
 		if (err)
 			return err;
 		err = wf_job_unmap_unused(job, &extent, &where);
@@ -123,8 +159,12 @@ static int revert(struct wf_job *job, const struct wf_applied_list *list,
 	if (err)
 		wf_job_fail_step(job, err, "plan the change of");
 	else
+		err = run_pre_revert(job, patch);
+	if (!err)
 		err = wf_job_change(job, &change);
 	wf_change_free(&change);
+	if (!err)
+		err = run_post_revert(job, patch);
 	/* What cannot be unmapped is harmless: nothing leads there, and wfpatch_applied() shows it. */
 	if (!err)
 		wf_job_unmap_unused(job, &extent, &where);

@@ -43,6 +43,15 @@ struct wfpatch_patch_function {
 	unsigned char hash[WFPATCH_HASH_SIZE];
 };
 
+/* Functions of a patch that run once each, in a thread of the process: docs/patch-format.md. */
+enum wfpatch_hook {
+	WFPATCH_HOOK_PRE_APPLY = 0,
+	WFPATCH_HOOK_POST_APPLY = 1,
+	WFPATCH_HOOK_PRE_REVERT = 2,
+	WFPATCH_HOOK_POST_REVERT = 3,
+	WFPATCH_NR_HOOKS = 4,
+};
+
 /**
  * struct wfpatch_patch_info - what a patch file says of itself
  * @name: of the patch: letters, digits, '.', '_', '+', '-'; at most 63
@@ -54,6 +63,9 @@ struct wfpatch_patch_function {
  * @target: file name of the program or library that it is for, for people
  * @build_id: of that file; @build_id_size bytes
  * @functions: array of @nr_functions
+ * @hook_points: array of @nr_hook_points names of functions that are not replaced, but at whose call a
+ *	hook may run
+ * @hooks: by enum wfpatch_hook: the function in the patch, NULL if it has none
  * @id: SHA-256 of the patch file, 64 hex digits
  */
 struct wfpatch_patch_info {
@@ -70,6 +82,9 @@ struct wfpatch_patch_info {
 	unsigned int build_id_size;
 	const struct wfpatch_patch_function *functions;
 	unsigned int nr_functions;
+	const char *const *hook_points;
+	unsigned int nr_hook_points;
+	const char *hooks[WFPATCH_NR_HOOKS];
 	char id[65];
 };
 
@@ -96,6 +111,8 @@ WFPATCH_API const struct wfpatch_patch_info *wfpatch_patch_info(const struct wfp
  * @version, @description, @author, @cves, @replaces: see struct wfpatch_patch_info
  * @flags: WFPATCH_PACK_... bits
  * @output: path of the patch file
+ * @hook_points: array of @nr_hook_points texts "name" or "file.c:name": functions at whose call a hook
+ *	may run, besides those that are replaced
  */
 struct wfpatch_pack_opts {
 	size_t sz;
@@ -114,6 +131,9 @@ struct wfpatch_pack_opts {
 	unsigned int nr_replaces;
 	unsigned int flags;
 	const char *output;
+	const char *const *hook_points;
+	unsigned int nr_hook_points;
+	unsigned int reserved;
 };
 
 /*
@@ -131,12 +151,14 @@ WFPATCH_API int wfpatch_pack(const struct wfpatch_pack_opts *opts, char *err, si
  * @threads: of the process
  * @missing: those of them that are not over yet
  * @blocked: array of @nr_blocked, at most those that are missing
+ * @hook: the hook that is waited for, NULL while threads are moved
  */
 struct wfpatch_progress {
 	unsigned int threads;
 	unsigned int missing;
 	const struct wfpatch_blocked_info *blocked;
 	unsigned int nr_blocked;
+	const char *hook;
 };
 
 /* wfpatch_apply_opts.flags */
@@ -172,16 +194,27 @@ struct wfpatch_apply_opts {
  * may not be traced; ENOENT it does not map the file that the patch is for; EEXIST the patch is
  * applied already; EILSEQ old code differs from what the patch expects; ENOEXEC something in the
  * patch cannot be linked into this process; ERANGE no room within reach; ETIMEDOUT a thread did not
- * leave the old code in time; ECANCELED by @on_progress; those of wfpatch_open().
+ * leave the old code in time, or no thread came to run a hook; ECONNREFUSED the pre-apply hook refused;
+ * ECANCELED by @on_progress; those of wfpatch_open(). If only the post-apply hook did not run (EINPROGRESS)
+ * the patch is applied; to apply it again is to try that again.
  */
 WFPATCH_API int wfpatch_apply(pid_t pid, struct wfpatch_patch *patch,
 			      const struct wfpatch_apply_opts *opts);
 
 /*
  * wfpatch_revert() - take an applied patch back; @id: its id or its name. EBUSY a later patch
- * replaces one of its functions; ENOENT it is not applied; others as for wfpatch_apply().
+ * replaces one of its functions; ENOENT it is not applied; ECONNREFUSED its pre-revert hook refused;
+ * EINPROGRESS it is reverted, but its post-revert hook did not run, so that its memory stays: to revert
+ * again is to try that again; others as for wfpatch_apply().
  */
 WFPATCH_API int wfpatch_revert(pid_t pid, const char *id, const struct wfpatch_apply_opts *opts);
+
+/* What has become of a hook of an applied patch. */
+enum wfpatch_hook_state {
+	WFPATCH_HOOK_NOT_RUN = 0,
+	WFPATCH_HOOK_RUNNING = 1,
+	WFPATCH_HOOK_DONE = 2,
+};
 
 /**
  * struct wfpatch_applied - a patch that is in a process, read from the process itself
@@ -189,6 +222,8 @@ WFPATCH_API int wfpatch_revert(pid_t pid, const char *id, const struct wfpatch_a
  * @start, @end: where its image is mapped
  * @sequence: patches are numbered in the order in which they were applied
  * @active: how many of @info.nr_functions lead to this patch now; a later one may have others
+ * @hook_state: by enum wfpatch_hook: enum wfpatch_hook_state
+ * @hook_result: what it returned
  */
 struct wfpatch_applied {
 	struct wfpatch_patch_info info;
@@ -196,6 +231,8 @@ struct wfpatch_applied {
 	uint64_t end;
 	uint64_t sequence;
 	unsigned int active;
+	unsigned int hook_state[WFPATCH_NR_HOOKS];
+	int hook_result[WFPATCH_NR_HOOKS];
 };
 
 /* The patches in a process, in the order of @sequence. Free with wfpatch_applied_free(). */
