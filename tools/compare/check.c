@@ -39,6 +39,74 @@ static void check_sources(struct comparison *comparison, struct pair *pair)
 		      pair->new.source, pair->old.path, pair->old.source);
 }
 
+/* An option that only says what words mean, where files are, or what to warn of; the next word may belong to it. */
+static bool is_no_matter(const char *word, size_t len, bool *next)
+{
+	static const char *const words[] = { "-D", "-U", "-I", "-isystem", "-iquote", "-idirafter", "-include",
+					     "-imacros", "-o", "-MF", "-MT", "-MQ" };
+	static const char *const endings[] = { ".c", ".cc", ".cpp", ".cxx", ".C", ".S", ".s" };
+	size_t i, size;
+
+	*next = false;
+	for (i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		size = strlen(words[i]);
+		if (len >= size && !memcmp(word, words[i], size)) {
+			*next = len == size;
+			return true;
+		}
+	}
+	if (*word == '-')
+		return len > 1 && (word[1] == 'M' || (word[1] == 'W' && memcmp(word, "-Wa,", 4)));
+	for (i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
+		size = strlen(endings[i]);
+		if (len > size && !memcmp(word + len - size, endings[i], size))
+			return true;
+	}
+	return false;
+}
+
+/* The next word that matters, and its length; 0 at the end. Spaces within words have a \ in front. */
+static size_t next_word(const char **at)
+{
+	bool next = false, skip = false;
+	size_t len;
+
+	for (;; *at += len) {
+		*at += strspn(*at, " ");
+		for (len = 0; (*at)[len] && (*at)[len] != ' '; len++) {
+			if ((*at)[len] == '\\' && (*at)[len + 1])
+				len++;
+		}
+		if (!len)
+			return 0;
+		if (skip) {
+			skip = false;
+			continue;
+		}
+		if (!is_no_matter(*at, len, &next))
+			return len;
+		skip = next;
+	}
+}
+
+/* gcc leaves out what does not matter; clang, where it is asked to tell its options, tells all. */
+static bool same_producer(const char *old, const char *new)
+{
+	size_t len, other;
+
+	if (!strstr(old, "clang") || !strstr(new, "clang"))
+		return !strcmp(old, new);
+	do {
+		len = next_word(&old);
+		other = next_word(&new);
+		if (len != other || memcmp(old, new, len) != 0)
+			return false;
+		old += len;
+		new += len;
+	} while (len);
+	return true;
+}
+
 static void check_compilers(struct comparison *comparison, struct pair *pair)
 {
 	const char *old = debug_producer(&pair->old), *new = debug_producer(&pair->new);
@@ -50,7 +118,7 @@ static void check_compilers(struct comparison *comparison, struct pair *pair)
 		found(findings, FINDING_FILE, *old ? pair->new.path : pair->old.path,
 		      "build both with -g", "it has no debug information, without which types and "
 		      "variables cannot be compared");
-	else if (strcmp(old, new) != 0)
+	else if (!same_producer(old, new))
 		found(findings, FINDING_COMPILER, place_of(&pair->new),
 		      "build both with the same compiler and options",
 		      "the old object was compiled by \"%s\", the new one by \"%s\"", old, new);
@@ -206,15 +274,28 @@ static bool refers_to_changed(struct pair *pair, const struct section *section)
 	return false;
 }
 
-static const struct section *find_section(const struct unit *unit, const char *name)
+/*
+ * The old section of this name that has not been found yet, and is the same if one is: there may be several,
+ * one for each group. NULL if there is none.
+ */
+static const struct section *find_section(struct pair *pair, const struct section *section,
+					  bool *taken, bool *same)
 {
+	const struct section *old, *any = NULL;
 	unsigned int i;
 
-	for (i = 1; i < unit->nr_sections; i++) {
-		if (!strcmp(unit->sections[i].name, name))
-			return &unit->sections[i];
+	for (i = 1; i < pair->old.nr_sections; i++) {
+		old = &pair->old.sections[i];
+		if (taken[i] || strcmp(old->name, section->name) != 0)
+			continue;
+		*same = same_section(pair, old, section);
+		any = any && !*same ? any : old;
+		if (*same)
+			break;
 	}
-	return NULL;
+	if (any)
+		taken[any->number] = true;
+	return any;
 }
 
 static bool runs_at_start(const char *name)
@@ -224,44 +305,56 @@ static bool runs_at_start(const char *name)
 	       begins_with(name, ".dtors");
 }
 
-static void check_section(struct comparison *comparison, struct pair *pair,
-			  const struct section *section)
+static bool is_checked(const struct section *section)
 {
-	const struct section *old = find_section(&pair->old, section->name);
-	struct findings *findings = &comparison->findings;
-	bool same = same_section(pair, old, section);
+	return section->header.sh_flags & SHF_ALLOC && !is_code(section) &&
+	       section->header.sh_type != SHT_NOTE && strcmp(section->name, ".eh_frame") &&
+	       (runs_at_start(section->name) || !is_known(section->name));
+}
 
-	if (!(section->header.sh_flags & SHF_ALLOC) || is_code(section) ||
-	    section->header.sh_type == SHT_NOTE || !strcmp(section->name, ".eh_frame"))
+static void check_section(struct comparison *comparison, struct pair *pair,
+			  const struct section *section, bool same)
+{
+	struct findings *findings = &comparison->findings;
+
+	if (same && !refers_to_changed(pair, section))
 		return;
-	if (runs_at_start(section->name)) {
-		if (!same || refers_to_changed(pair, section))
-			found(findings, FINDING_CONSTRUCTOR, place_of(&pair->new),
-			      "do it in a changed function when it is first called",
-			      "code that runs when the program starts or ends is new or has "
-			      "changed (%s): nothing would run it", section->name);
-	} else if (!is_known(section->name) && (!same || refers_to_changed(pair, section))) {
+	if (runs_at_start(section->name))
+		found(findings, FINDING_CONSTRUCTOR, place_of(&pair->new),
+		      "do it in a changed function when it is first called",
+		      "code that runs when the program starts or ends is new or has "
+		      "changed (%s): nothing would run it", section->name);
+	else
 		found(findings, FINDING_ASSEMBLY, place_of(&pair->new),
 		      "leave what is in it as it is",
 		      "the section %s %s, and what uses it is not known", section->name,
 		      same ? "leads to code that changes" : "is new or has changed");
-	}
 }
 
-/* What the old program will run at its end, it will run. */
-static void check_gone(struct comparison *comparison, struct pair *pair)
+static void check_all_sections(struct comparison *comparison, struct pair *pair)
 {
+	bool *taken = allocate(pair->old.nr_sections, sizeof(*taken)), same;
 	const struct section *section;
 	unsigned int i;
 
+	for (i = 1; i < pair->new.nr_sections; i++) {
+		section = &pair->new.sections[i];
+		same = false;
+		if (!is_checked(section))
+			continue;
+		find_section(pair, section, taken, &same);
+		check_section(comparison, pair, section, same);
+	}
+	/* What the old program will run at its end, it will run. */
 	for (i = 1; i < pair->old.nr_sections; i++) {
 		section = &pair->old.sections[i];
-		if (runs_at_start(section->name) && !find_section(&pair->new, section->name))
+		if (runs_at_start(section->name) && !taken[i])
 			found(&comparison->findings, FINDING_CONSTRUCTOR, place_of(&pair->new),
 			      "empty the function, and leave it where it is",
 			      "code that runs when the program starts or ends is gone (%s): it has run, "
 			      "or will", section->name);
 	}
+	free(taken);
 }
 
 static bool has_versioned(const struct unit *unit, const char *name)
@@ -306,22 +399,19 @@ static bool same_layout(const struct layout *old, const struct layout *new)
 static void check_layouts(struct comparison *comparison, struct pair *pair)
 {
 	const struct layout *old, *new;
-	size_t nr_old, nr_new, i, j;
-	bool any, equal;
+	size_t nr_old, nr_new, first = 0, i, j;
+	bool equal;
 
 	old = debug_layouts(&pair->old, &nr_old);
 	new = debug_layouts(&pair->new, &nr_new);
 	for (i = 0; i < nr_new; i++) {
+		while (first < nr_old && strcmp(old[first].name, new[i].name) < 0)
+			first++;
 		/* Types of one name in several blocks: each must be there. */
-		any = false;
 		equal = false;
-		for (j = 0; j < nr_old; j++) {
-			if (strcmp(old[j].name, new[i].name) != 0)
-				continue;
-			any = true;
+		for (j = first; j < nr_old && !strcmp(old[j].name, new[i].name); j++)
 			equal |= same_layout(&old[j], &new[i]);
-		}
-		if (any && !equal)
+		if (j > first && !equal)
 			found(&comparison->findings, FINDING_LAYOUT, new[i].name,
 			      "keep what is new in a table of its own, or say --allow layout if no "
 			      "object of this type lives when the patch is applied",
@@ -415,13 +505,9 @@ static void check_common(struct comparison *comparison, struct pair *pair)
 
 void check_pair(struct comparison *comparison, struct pair *pair)
 {
-	unsigned int i;
-
 	check_sources(comparison, pair);
 	check_items(comparison, pair);
-	for (i = 1; i < pair->new.nr_sections; i++)
-		check_section(comparison, pair, &pair->new.sections[i]);
-	check_gone(comparison, pair);
+	check_all_sections(comparison, pair);
 	check_versions(comparison, pair);
 	check_names(comparison, pair);
 	if (!touched(pair))

@@ -7,7 +7,8 @@
 #include "debug.h"
 #include "instruction.h"
 
-#define CALLS_MAX 4
+/* As many are named of what a loop calls. */
+#define CALLS_MAX 16
 
 /* Who uses the old function and stays as he is, in any of the objects? NULL if nobody does. */
 static const struct item *stays(const struct comparison *comparison, const struct pair *of,
@@ -58,7 +59,16 @@ static void check_signature(struct comparison *comparison, struct pair *pair, st
 	free(new);
 }
 
-/* The largest loop of a function: false if it has none. */
+static bool jumps_back(const struct instruction *instruction)
+{
+	return (instruction->flow == FLOW_JUMP || instruction->flow == FLOW_BRANCH) &&
+	       instruction->destination >= 0 && instruction->destination <= instruction->offset;
+}
+
+/*
+ * The largest loop of a function: false if it has none. Compilers put what is rarely run behind the
+ * loop; it jumps back into it.
+ */
 static bool find_loop(const struct item *item, uint64_t *start, uint64_t *end)
 {
 	const struct instruction *instruction;
@@ -68,8 +78,7 @@ static bool find_loop(const struct item *item, uint64_t *start, uint64_t *end)
 
 	for (i = 0; i < item->nr_instructions; i++) {
 		instruction = &item->instructions[i];
-		if ((instruction->flow != FLOW_JUMP && instruction->flow != FLOW_BRANCH) ||
-		    instruction->destination < 0 || instruction->destination > instruction->offset)
+		if (!jumps_back(instruction))
 			continue;
 		to = (uint64_t)instruction->destination;
 		if (!any || instruction->offset - to > *end - *start) {
@@ -78,15 +87,36 @@ static bool find_loop(const struct item *item, uint64_t *start, uint64_t *end)
 		}
 		any = true;
 	}
+	for (i = 0; any && i < item->nr_instructions; i++) {
+		instruction = &item->instructions[i];
+		if (instruction->offset > *end && jumps_back(instruction) &&
+		    (uint64_t)instruction->destination >= *start &&
+		    (uint64_t)instruction->destination <= *end)
+			*end = instruction->offset;
+	}
 	return any;
 }
 
-/* What a loop calls: "read_event, handle_event". */
-static char *list_calls(const struct unit *unit, const struct item *item, uint64_t start,
-			uint64_t end)
+/* Is it a function of the program's, which could be changed, and not a library's? */
+static bool is_own(const struct comparison *comparison, const struct place *place)
+{
+	size_t i;
+
+	if (place->item)
+		return true;
+	for (i = 0; i < comparison->nr; i++) {
+		if (item_by_name(&comparison->pairs[i].old, place->name))
+			return true;
+	}
+	return false;
+}
+
+/* What a loop calls: "'read_event', 'handle_event'"; only what is the program's own, if @own. */
+static char *list_calls(const struct comparison *comparison, const struct unit *unit,
+			const struct item *item, uint64_t start, uint64_t end, bool own)
 {
 	const struct instruction *instruction;
-	char *list = text("%s", ""), *longer;
+	char *list = text("%s", ""), *longer, *quoted;
 	const Elf64_Rela *relocs;
 	struct place place;
 	const char *name;
@@ -101,11 +131,16 @@ static char *list_calls(const struct unit *unit, const struct item *item, uint64
 					     relocs[i].r_offset - item->offset);
 		place = unit_place(unit, item->section, &relocs[i]);
 		name = place.item ? place.item->name : place.name;
-		if (!instruction || instruction->flow != FLOW_CALL || !name || strstr(list, name))
+		if (!instruction || instruction->flow != FLOW_CALL || !name ||
+		    (own && !is_own(comparison, &place)))
 			continue;
-		longer = text("%s%s'%s'", list, calls++ ? ", " : "", name);
-		free(list);
-		list = longer;
+		quoted = text("'%s'", name);
+		if (!strstr(list, quoted)) {
+			longer = text("%s%s%s", list, calls++ ? ", " : "", quoted);
+			free(list);
+			list = longer;
+		}
+		free(quoted);
 	}
 	return list;
 }
@@ -132,6 +167,26 @@ static bool returns(const struct item *item)
 	return false;
 }
 
+/* Does @code take the address of @function, other than to call it? */
+static bool takes_address(const struct unit *unit, const struct item *code,
+			  const struct item *function)
+{
+	const struct instruction *instruction;
+	const Elf64_Rela *relocs;
+	size_t i, nr;
+
+	relocs = item_relocs(code, &nr);
+	for (i = 0; i < nr; i++) {
+		if (unit_place(unit, code->section, &relocs[i]).item != function)
+			continue;
+		instruction = instruction_at(code->instructions, code->nr_instructions,
+					     relocs[i].r_offset - code->offset);
+		if (!instruction || instruction->flow == FLOW_NEXT)
+			return true;
+	}
+	return false;
+}
+
 /* Is its address given to what starts threads? */
 static bool starts_thread(const struct unit *unit, const struct item *item)
 {
@@ -142,6 +197,8 @@ static bool starts_thread(const struct unit *unit, const struct item *item)
 	size_t i, j, k, nr;
 
 	for (i = 0; i < item->nr_referrers; i++) {
+		if (!takes_address(unit, item->referrers[i], item))
+			continue;
 		relocs = item_relocs(item->referrers[i], &nr);
 		for (j = 0; j < nr; j++) {
 			place = unit_place(unit, item->referrers[i]->section, &relocs[j]);
@@ -160,6 +217,7 @@ static void check_quiescence(struct comparison *comparison, struct pair *pair, s
 	const char *reason = NULL;
 	const char *in_loop;
 	char *calls, *way_out;
+	int own;
 
 	/* The old code is what threads are in. */
 	item = item->counterpart;
@@ -173,10 +231,11 @@ static void check_quiescence(struct comparison *comparison, struct pair *pair, s
 		reason = "it is what a thread runs from its start on, in a loop";
 	if (!reason)
 		return;
-	if (end)
-		calls = list_calls(&pair->old, item, start, end);
-	else
-		calls = text("%s", "");
+	calls = text("%s", "");
+	for (own = 1; end && own >= 0 && !*calls; own--) {
+		free(calls);
+		calls = list_calls(comparison, &pair->old, item, start, end, own);
+	}
 	in_loop = *calls ? ", in its loop: " : "";
 	way_out = text("change a function that it calls instead%s%s; with --allow quiescence the "
 		       "apply waits until no thread is in it", in_loop, calls);

@@ -39,25 +39,61 @@ static bool is_changed_code(const struct comparison *comparison, const struct it
 		(comparison->keep_lines && item->state == STATE_LINES));
 }
 
-/* Who uses a constant that comes along must come along; who was compared before it is told now. */
-static bool spread_change(struct item *item, struct item *of)
+/* Items of a unit that are yet to be looked at. */
+struct list {
+	struct item **items;
+	size_t nr;
+};
+
+static void put(struct list *list, struct item *item)
 {
+	if (!(list->nr & (list->nr - 1)))
+		list->items = enlarge(list->items, list->nr ? list->nr * 2 : 1,
+				      sizeof(*list->items));
+	list->items[list->nr++] = item;
+}
+
+static bool is_own_constant(const struct item *item)
+{
+	return item->kind == ITEM_CONST && !item->global;
+}
+
+/*
+ * Who uses a constant that comes along must come along, also by a table without a name; the constants among
+ * them have users of their own. The state of such a table says that it has been looked at.
+ */
+static bool spread_change(struct item *item)
+{
+	struct list list = { 0 };
 	struct item *referrer;
 	bool any = false;
-	size_t i;
+	size_t i, j;
 
-	for (i = 0; i < of->nr_referrers; i++) {
-		referrer = of->referrers[i];
-		if (referrer->kind == ITEM_NAMELESS && referrer != of && referrer != item)
-			any |= spread_change(item, referrer);
-		if (!referrer->counterpart ||
-		    (referrer->state != STATE_SAME && referrer->state != STATE_LINES))
-			continue;
-		referrer->state = STATE_CHANGED;
-		referrer->counterpart->state = STATE_CHANGED;
-		set_why(referrer, text("uses the constant '%s', which differs", item->name));
-		any = true;
+	put(&list, item);
+	for (i = 0; i < list.nr; i++) {
+		for (j = 0; j < list.items[i]->nr_referrers; j++) {
+			referrer = list.items[i]->referrers[j];
+			if (referrer->state == STATE_CHANGED)
+				continue;
+			if (referrer->kind == ITEM_NAMELESS) {
+				referrer->state = STATE_CHANGED;
+				put(&list, referrer);
+				continue;
+			}
+			if (!referrer->counterpart ||
+			    (referrer->state != STATE_SAME && referrer->state != STATE_LINES))
+				continue;
+			referrer->state = STATE_CHANGED;
+			referrer->counterpart->state = STATE_CHANGED;
+			set_why(referrer, text("uses the constant '%s', which differs",
+					       list.items[i]->kind == ITEM_NAMELESS ?
+					       item->name : list.items[i]->name));
+			if (is_own_constant(referrer))
+				put(&list, referrer);
+			any = true;
+		}
 	}
+	free(list.items);
 	return any;
 }
 
@@ -130,9 +166,8 @@ static void spread(const struct comparison *comparison, struct pair *pair)
 			item = pair->new.items[i];
 			again |= join_pieces(item);
 			again |= change_table(comparison, pair, item);
-			if (item->kind == ITEM_CONST && !item->global &&
-			    item->state == STATE_CHANGED)
-				again |= spread_change(item, item);
+			if (is_own_constant(item) && item->state == STATE_CHANGED)
+				again |= spread_change(item);
 		}
 	}
 }
@@ -157,11 +192,33 @@ static bool is_called_by_others(const struct comparison *comparison, const struc
 	return false;
 }
 
-static void want(struct comparison *comparison, struct item *item, struct unit *unit);
+/* What has come to be wanted, and what it uses is yet to be. */
+struct wants {
+	struct comparison *comparison;
+	struct want {
+		struct item *item;
+		struct unit *unit;
+	} *list;
+	size_t nr;
+};
+
+static void want(struct wants *wants, struct item *item, struct unit *unit)
+{
+	if (item->wanted)
+		return;
+	item->wanted = true;
+	if (!item->why && item->state == STATE_NEW)
+		item->why = text("is new");
+	if (!(wants->nr & (wants->nr - 1)))
+		wants->list = enlarge(wants->list, wants->nr ? wants->nr * 2 : 1,
+				      sizeof(*wants->list));
+	wants->list[wants->nr++] = (struct want){ item, unit };
+}
 
 /* What one file uses another may have got as well. */
-static void want_of_others(struct comparison *comparison, const char *name)
+static void want_of_others(struct wants *wants, const char *name)
 {
+	struct comparison *comparison = wants->comparison;
 	struct item *item;
 	size_t i, j;
 
@@ -169,59 +226,74 @@ static void want_of_others(struct comparison *comparison, const char *name)
 		for (j = 0; j < comparison->pairs[i].new.nr_items; j++) {
 			item = comparison->pairs[i].new.items[j];
 			if (item->global && item->state == STATE_NEW && !strcmp(item->name, name))
-				want(comparison, item, &comparison->pairs[i].new);
+				want(wants, item, &comparison->pairs[i].new);
 		}
 	}
 }
 
-static void want(struct comparison *comparison, struct item *item, struct unit *unit)
+static void want_used(struct wants *wants, struct item *item, struct unit *unit)
 {
 	const Elf64_Rela *relocs;
 	struct place place;
 	size_t i, nr;
 
-	if (item->wanted)
-		return;
-	item->wanted = true;
-	if (!item->why && item->state == STATE_NEW)
-		item->why = text("is new");
 	relocs = item_relocs(item, &nr);
 	for (i = 0; i < nr; i++) {
 		place = unit_place(unit, item->section, &relocs[i]);
 		if (place.name)
-			want_of_others(comparison, place.name);
+			want_of_others(wants, place.name);
 		if (!place.item || place.item->kind == ITEM_MERGED)
 			continue;
 		if (place.item->kind == ITEM_NAMELESS || place.item->state == STATE_NEW ||
 		    (place.item->kind == ITEM_CODE && place.item->state == STATE_CHANGED &&
 		     is_variant(place.item)) ||
-		    (place.item->kind == ITEM_CONST && !place.item->global &&
-		     place.item->state == STATE_CHANGED))
-			want(comparison, place.item, unit);
+		    (is_own_constant(place.item) && place.item->state == STATE_CHANGED))
+			want(wants, place.item, unit);
 	}
 	if (item->landing_pads)
-		want(comparison, item->landing_pads, unit);
+		want(wants, item->landing_pads, unit);
 	if (item->personality && item->personality->state == STATE_NEW)
-		want(comparison, item->personality, unit);
+		want(wants, item->personality, unit);
 	for (i = 0; item->kind == ITEM_CODE && i < unit->nr_items; i++) {
 		if (unit->items[i]->part_of == item)
-			want(comparison, unit->items[i], unit);
+			want(wants, unit->items[i], unit);
 	}
+}
+
+/* What wfpatch/patch.h names an author's hooks: nobody refers to them. */
+static bool is_hook(const struct item *item)
+{
+	static const char *const names[] = { "wfpatch_pre_apply", "wfpatch_post_apply",
+					     "wfpatch_pre_revert", "wfpatch_post_revert" };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (item->kind == ITEM_CODE && item->global && item->state == STATE_NEW &&
+		    !strcmp(item->name, names[i]))
+			return true;
+	}
+	return false;
 }
 
 static void choose(struct comparison *comparison, struct pair *pair)
 {
+	struct wants wants = { .comparison = comparison };
 	struct item *item;
 	size_t i;
 
 	for (i = 0; i < pair->new.nr_items; i++) {
 		item = pair->new.items[i];
+		if (is_hook(item))
+			want(&wants, item, &pair->new);
 		if (item->part_of || !item->counterpart || !is_changed_code(comparison, item) ||
 		    (is_variant(item) && !is_called_by_others(comparison, item)))
 			continue;
 		item->replaced = true;
-		want(comparison, item, &pair->new);
+		want(&wants, item, &pair->new);
 	}
+	for (i = 0; i < wants.nr; i++)
+		want_used(&wants, wants.list[i].item, wants.list[i].unit);
+	free(wants.list);
 }
 
 /* Of most files of a program nothing changes. */

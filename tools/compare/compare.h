@@ -47,8 +47,11 @@ bool match_renumbered(const struct pair *pair, const struct item *item);
 /* What bears this name, first or not; NULL. */
 struct item *item_by_name(const struct unit *unit, const char *name);
 
-/* same.c: is the item the same as its counterpart? Sets its state, and why. */
-bool same(struct item *old, struct unit *old_unit, struct item *new, struct unit *new_unit);
+/*
+ * same.c: is the item the same as its counterpart? Sets its state, and why. That a constant which it uses
+ * differs is left to compare.c.
+ */
+void same(struct item *old, struct unit *old_unit, struct item *new, struct unit *new_unit);
 
 /* Does it hold addresses of places within (not: of) a function that is replaced? */
 bool leads_into_changed(const struct comparison *comparison, const struct item *item,

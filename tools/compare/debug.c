@@ -8,8 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 #include "debug.h"
+#include "type_text.h"
 
-/* Types within types without end are no C. */
+/* Scopes within scopes without end are no C. */
 #define DEPTH_MAX 64
 
 struct function {
@@ -44,245 +45,6 @@ struct debug {
 	bool rows_read;
 	char *producer;
 };
-
-/* --- texts ------------------------------------------------------------------------------------ */
-
-struct buffer {
-	char *text;
-	size_t len, room;
-};
-
-static void put(struct buffer *buffer, const char *words)
-{
-	size_t len = strlen(words);
-
-	if (buffer->len + len + 1 > buffer->room) {
-		buffer->room = 2 * (buffer->len + len + 1);
-		buffer->text = enlarge(buffer->text, buffer->room, 1);
-	}
-	memcpy(buffer->text + buffer->len, words, len + 1);
-	buffer->len += len;
-}
-
-static void put_number(struct buffer *buffer, const char *before, uint64_t number)
-{
-	char words[64];
-
-	snprintf(words, sizeof(words), "%s%llu", before, (unsigned long long)number);
-	put(buffer, words);
-}
-
-static const char *die_name(Dwarf_Die *die)
-{
-	Dwarf_Attribute attr;
-
-	return dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attr));
-}
-
-static bool die_type(Dwarf_Die *die, Dwarf_Die *type)
-{
-	Dwarf_Attribute attr;
-
-	return dwarf_formref_die(dwarf_attr_integrate(die, DW_AT_type, &attr), type);
-}
-
-static bool has_flag(Dwarf_Die *die, unsigned int name)
-{
-	Dwarf_Attribute attr;
-	bool flag = false;
-
-	return !dwarf_formflag(dwarf_attr(die, name, &attr), &flag) && flag;
-}
-
-static uint64_t number_of(Dwarf_Die *die, unsigned int name, uint64_t otherwise)
-{
-	Dwarf_Attribute attr;
-	Dwarf_Word value;
-
-	return dwarf_formudata(dwarf_attr_integrate(die, name, &attr), &value) ? otherwise : value;
-}
-
-static const char *aggregate_word(int tag)
-{
-	switch (tag) {
-	case DW_TAG_structure_type:
-	case DW_TAG_class_type: /* the same, but for who may see what */
-		return "struct";
-	case DW_TAG_union_type:
-		return "union";
-	case DW_TAG_enumeration_type:
-		return "enum";
-	}
-	return NULL;
-}
-
-static void put_type(struct buffer *buffer, Dwarf_Die *of, unsigned int depth);
-static void put_members(struct buffer *buffer, Dwarf_Die *die, unsigned int depth);
-
-static void put_bounds(struct buffer *buffer, Dwarf_Die *die)
-{
-	Dwarf_Die child;
-	uint64_t count;
-
-	if (dwarf_child(die, &child))
-		return;
-	do {
-		if (dwarf_tag(&child) != DW_TAG_subrange_type)
-			continue;
-		count = number_of(&child, DW_AT_count, UINT64_MAX);
-		if (count == UINT64_MAX) {
-			count = number_of(&child, DW_AT_upper_bound, UINT64_MAX);
-			count = count == UINT64_MAX ? 0 : count + 1;
-		}
-		put_number(buffer, "[", count);
-		put(buffer, "]");
-	} while (!dwarf_siblingof(&child, &child));
-}
-
-static void put_parameters(struct buffer *buffer, Dwarf_Die *die, unsigned int depth)
-{
-	const char *between = "";
-	Dwarf_Die child;
-
-	put(buffer, " (");
-	if (!dwarf_child(die, &child)) {
-		do {
-			if (dwarf_tag(&child) == DW_TAG_formal_parameter) {
-				put(buffer, between);
-				put_type(buffer, &child, depth + 1);
-				between = ", ";
-			} else if (dwarf_tag(&child) == DW_TAG_unspecified_parameters) {
-				put(buffer, between);
-				put(buffer, "...");
-			}
-		} while (!dwarf_siblingof(&child, &child));
-	}
-	put(buffer, ")");
-}
-
-/* "struct" for a typedef of one without a name; else NULL. */
-static const char *nameless_word(Dwarf_Die *die)
-{
-	Dwarf_Die type;
-
-	if (dwarf_tag(die) != DW_TAG_typedef || !die_type(die, &type) || die_name(&type))
-		return NULL;
-	return aggregate_word(dwarf_tag(&type));
-}
-
-/* Types with a name are told by it: their own layouts are compared by themselves. */
-static void put_die(struct buffer *buffer, Dwarf_Die *die, unsigned int depth)
-{
-	const char *word = aggregate_word(dwarf_tag(die)), *name = die_name(die);
-
-	if (depth > DEPTH_MAX) {
-		put(buffer, "...");
-	} else if (word) {
-		put(buffer, word);
-		put(buffer, " ");
-		if (name)
-			put(buffer, name);
-		else
-			put_members(buffer, die, depth + 1);
-	} else {
-		switch (dwarf_tag(die)) {
-		case DW_TAG_base_type:
-		case DW_TAG_unspecified_type:
-			put(buffer, name ? name : "?");
-			break;
-		case DW_TAG_pointer_type:
-			put_type(buffer, die, depth + 1);
-			put(buffer, " *");
-			break;
-		case DW_TAG_reference_type:
-		case DW_TAG_rvalue_reference_type:
-			put_type(buffer, die, depth + 1);
-			put(buffer, " &");
-			break;
-		case DW_TAG_ptr_to_member_type:
-			put_type(buffer, die, depth + 1);
-			put(buffer, " ::*");
-			break;
-		case DW_TAG_array_type:
-			put_type(buffer, die, depth + 1);
-			put_bounds(buffer, die);
-			break;
-		case DW_TAG_subroutine_type:
-			put_type(buffer, die, depth + 1);
-			put_parameters(buffer, die, depth);
-			break;
-		case DW_TAG_typedef:
-			/* The name of what has no other; its layout is compared by itself. */
-			word = nameless_word(die);
-			if (word && name) {
-				put(buffer, word);
-				put(buffer, " ");
-				put(buffer, name);
-				break;
-			}
-			/* fall through */
-		default: /* const, volatile, restrict, _Atomic: what is below */
-			put_type(buffer, die, depth + 1);
-		}
-	}
-}
-
-/* The type of @of; what has none returns nothing. */
-static void put_type(struct buffer *buffer, Dwarf_Die *of, unsigned int depth)
-{
-	Dwarf_Die type;
-
-	if (die_type(of, &type))
-		put_die(buffer, &type, depth);
-	else
-		put(buffer, "void");
-}
-
-static void put_member(struct buffer *buffer, Dwarf_Die *die, unsigned int depth)
-{
-	const char *name = die_name(die);
-	uint64_t bits;
-
-	switch (dwarf_tag(die)) {
-	case DW_TAG_enumerator:
-		put(buffer, name ? name : "");
-		put_number(buffer, "=", number_of(die, DW_AT_const_value, 0));
-		break;
-	case DW_TAG_inheritance:
-	case DW_TAG_member:
-		/* What belongs to the class, not to its objects. */
-		if (has_flag(die, DW_AT_external) || has_flag(die, DW_AT_declaration))
-			return;
-		put(buffer, name ? name : "");
-		put_number(buffer, "@", number_of(die, DW_AT_data_member_location, 0));
-		bits = number_of(die, DW_AT_bit_size, 0);
-		if (bits) {
-			put_number(buffer, ".", number_of(die, DW_AT_data_bit_offset,
-							  number_of(die, DW_AT_bit_offset, 0)));
-			put_number(buffer, "/", bits);
-		}
-		put(buffer, ":");
-		put_type(buffer, die, depth + 1);
-		break;
-	default:
-		return;
-	}
-	put(buffer, ";");
-}
-
-static void put_members(struct buffer *buffer, Dwarf_Die *die, unsigned int depth)
-{
-	Dwarf_Die child;
-
-	put_number(buffer, "{", number_of(die, DW_AT_byte_size, 0));
-	put(buffer, ":");
-	if (!dwarf_child(die, &child)) {
-		do
-			put_member(buffer, &child, depth);
-		while (!dwarf_siblingof(&child, &child));
-	}
-	put(buffer, "}");
-}
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
@@ -328,35 +90,118 @@ static void add_function(struct debug *debug, Dwarf_Die *die)
 	to->die = *die;
 }
 
-static void add_variable(struct debug *debug, Dwarf_Die *die, const char *scope)
+/* libdw has laid the object's sections out at addresses of its own. */
+static bool section_address(const struct unit *unit, unsigned int number, uint64_t *address)
 {
-	struct buffer type = { 0 };
+	GElf_Addr bias;
+	GElf_Shdr header;
+	Elf_Scn *scn;
+	Elf *elf;
+
+	if (!unit->debug || !unit->debug->module)
+		return false;
+	elf = dwfl_module_getelf(unit->debug->module, &bias);
+	scn = elf ? elf_getscn(elf, number) : NULL;
+	if (!scn || !gelf_getshdr(scn, &header))
+		return false;
+	*address = header.sh_addr + bias;
+	return true;
+}
+
+/* The relocation at a place in .debug_info; NULL if there is none. */
+static const Elf64_Rela *debug_reloc(const struct unit *unit, uint64_t at)
+{
+	const struct section *table;
+	const Elf64_Rela *relocs;
+	unsigned int i;
+	size_t j;
+
+	for (i = 1; i < unit->nr_sections; i++) {
+		table = &unit->sections[i];
+		if (table->header.sh_type != SHT_RELA || !table->data ||
+		    table->header.sh_info >= unit->nr_sections ||
+		    strcmp(unit->sections[table->header.sh_info].name, ".debug_info") != 0)
+			continue;
+		relocs = (const Elf64_Rela *)table->data;
+		for (j = 0; j < table->header.sh_size / sizeof(*relocs); j++) {
+			if (relocs[j].r_offset == at)
+				return &relocs[j];
+		}
+	}
+	return NULL;
+}
+
+/* Where a thread-local variable is says a relocation that libdw does not know. */
+static bool thread_local_address(const struct unit *unit, Dwarf_Die *die, Dwarf_Attribute *location,
+				 uint64_t *address)
+{
+	const struct symbol *symbol;
+	const Elf64_Rela *reloc;
+	Dwarf_Block block;
+	uint64_t at;
+
+	if (dwarf_formblock(location, &block) || block.length < 1 + sizeof(uint64_t) ||
+	    block.data[0] != DW_OP_const8u)
+		return false;
+	at = dwarf_dieoffset(die) + (uint64_t)(block.data + 1 - (unsigned char *)die->addr);
+	reloc = debug_reloc(unit, at);
+	if (!reloc || ELF64_R_SYM(reloc->r_info) >= unit->nr_symbols)
+		return false;
+	symbol = &unit->symbols[ELF64_R_SYM(reloc->r_info)];
+	if (!section_address(unit, symbol->section, address))
+		return false;
+	*address += symbol->value + (uint64_t)reloc->r_addend;
+	return true;
+}
+
+/* Where a variable that exists throughout is; false for what is in registers or on the stack. */
+static bool variable_address(const struct unit *unit, Dwarf_Die *die, uint64_t *address)
+{
 	Dwarf_Attribute attr, address_attr;
-	Dwarf_Addr address;
 	Dwarf_Op *ops;
 	size_t nr;
 
-	if (dwarf_getlocation(dwarf_attr(die, DW_AT_location, &attr), &ops, &nr) || nr != 1)
-		return;
+	if (dwarf_getlocation(dwarf_attr(die, DW_AT_location, &attr), &ops, &nr) || !nr)
+		return false;
+	if (ops[nr - 1].atom == DW_OP_form_tls_address ||
+	    ops[nr - 1].atom == DW_OP_GNU_push_tls_address)
+		return thread_local_address(unit, die, &attr, address);
+	if (nr != 1)
+		return false;
 	/* clang has its addresses in a table. */
 	if (ops[0].atom == DW_OP_addr)
-		address = ops[0].number;
+		*address = ops[0].number;
 	else if (ops[0].atom != DW_OP_addrx ||
 		 dwarf_getlocation_attr(&attr, ops, &address_attr) ||
-		 dwarf_formaddr(&address_attr, &address))
+		 dwarf_formaddr(&address_attr, address))
+		return false;
+	*address += unit->debug->bias;
+	return true;
+}
+
+static void add_variable(const struct unit *unit, Dwarf_Die *die, const char *scope)
+{
+	struct debug *debug = unit->debug;
+	struct buffer type = { 0 };
+	struct variable *to;
+	uint64_t address;
+
+	if (!variable_address(unit, die, &address))
 		return;
 	put_type(&type, die, 0);
 	debug->variables = enlarge(debug->variables, debug->nr_variables + 1,
 				   sizeof(*debug->variables));
-	debug->variables[debug->nr_variables].address = address + debug->bias;
-	debug->variables[debug->nr_variables].type = type.text;
-	debug->variables[debug->nr_variables++].scope = text("%s", scope);
+	to = &debug->variables[debug->nr_variables++];
+	to->address = address;
+	to->type = type.text;
+	to->scope = text("%s", scope);
 }
 
 /* Functions, types and static variables; what is within functions, too. */
-static void read_scope(struct debug *debug, Dwarf_Die *parent, const char *scope,
+static void read_scope(const struct unit *unit, Dwarf_Die *parent, const char *scope,
 		       unsigned int depth)
 {
+	struct debug *debug = unit->debug;
 	Dwarf_Die die;
 	const char *name;
 	char *inner;
@@ -370,7 +215,7 @@ static void read_scope(struct debug *debug, Dwarf_Die *parent, const char *scope
 		if (aggregate_word(tag) || nameless_word(&die))
 			add_layout(debug, &die, scope);
 		if (tag == DW_TAG_variable)
-			add_variable(debug, &die, scope);
+			add_variable(unit, &die, scope);
 		if (tag == DW_TAG_subprogram)
 			add_function(debug, &die);
 		if (tag != DW_TAG_subprogram && tag != DW_TAG_namespace &&
@@ -378,7 +223,7 @@ static void read_scope(struct debug *debug, Dwarf_Die *parent, const char *scope
 			continue;
 		inner = name && tag != DW_TAG_lexical_block ? text("%s%s::", scope, name)
 							     : text("%s", scope);
-		read_scope(debug, &die, inner, depth + 1);
+		read_scope(unit, &die, inner, depth + 1);
 		free(inner);
 	} while (!dwarf_siblingof(&die, &die));
 }
@@ -391,8 +236,16 @@ static int compare_layouts(const void *a, const void *b)
 	return order ? order : strcmp(one->text, other->text);
 }
 
-static void read_units(struct debug *debug)
+static int compare_variables(const void *a, const void *b)
 {
+	const struct variable *one = a, *other = b;
+
+	return one->address < other->address ? -1 : one->address > other->address;
+}
+
+static void read_units(const struct unit *unit)
+{
+	struct debug *debug = unit->debug;
 	Dwarf_Addr bias;
 	Dwarf_Die *cu = NULL;
 	Dwarf_Attribute attr;
@@ -403,8 +256,11 @@ static void read_units(struct debug *debug)
 		producer = dwarf_formstring(dwarf_attr(cu, DW_AT_producer, &attr));
 		if (producer && !debug->producer)
 			debug->producer = text("%s", producer);
-		read_scope(debug, cu, "", 0);
+		read_scope(unit, cu, "", 0);
 	}
+	if (debug->nr_variables)
+		qsort(debug->variables, debug->nr_variables, sizeof(*debug->variables),
+		      compare_variables);
 	if (debug->nr_layouts)
 		qsort(debug->layouts, debug->nr_layouts, sizeof(*debug->layouts), compare_layouts);
 }
@@ -430,7 +286,7 @@ bool debug_open(struct unit *unit)
 	dwfl_report_end(debug->dwfl, NULL, NULL);
 	if (!debug->module || !dwfl_module_getdwarf(debug->module, &bias))
 		return false;
-	read_units(debug);
+	read_units(unit);
 	return debug->producer;
 }
 
@@ -471,21 +327,11 @@ const struct layout *debug_layouts(const struct unit *unit, size_t *nr)
 
 /* --- functions -------------------------------------------------------------------------------- */
 
-/* libdw has laid the object's sections out at addresses of its own. */
 static bool address_of(const struct unit *unit, const struct item *item, uint64_t *address)
 {
-	GElf_Addr bias;
-	GElf_Shdr header;
-	Elf_Scn *scn;
-	Elf *elf;
-
-	if (!unit->debug || !unit->debug->module)
+	if (!section_address(unit, item->section->number, address))
 		return false;
-	elf = dwfl_module_getelf(unit->debug->module, &bias);
-	scn = elf ? elf_getscn(elf, item->section->number) : NULL;
-	if (!scn || !gelf_getshdr(scn, &header))
-		return false;
-	*address = header.sh_addr + bias + item->offset;
+	*address += item->offset;
 	return true;
 }
 
@@ -552,16 +398,12 @@ struct line *debug_lines(const struct unit *unit, const struct item *item, size_
 
 static const struct variable *find_variable(const struct unit *unit, const struct item *item)
 {
-	uint64_t address;
-	size_t i;
+	struct variable key = { 0 };
 
-	if (!address_of(unit, item, &address))
+	if (!address_of(unit, item, &key.address) || !unit->debug->nr_variables)
 		return NULL;
-	for (i = 0; i < unit->debug->nr_variables; i++) {
-		if (unit->debug->variables[i].address == address)
-			return &unit->debug->variables[i];
-	}
-	return NULL;
+	return bsearch(&key, unit->debug->variables, unit->debug->nr_variables, sizeof(key),
+		       compare_variables);
 }
 
 const char *debug_scope(const struct unit *unit, const struct item *item)
@@ -574,7 +416,6 @@ const char *debug_scope(const struct unit *unit, const struct item *item)
 char *debug_type(const struct unit *unit, const struct item *item)
 {
 	const struct variable *variable = find_variable(unit, item);
-
 	return variable && variable->type ? text("%s", variable->type) : NULL;
 }
 

@@ -239,15 +239,13 @@ static int add_reloc(struct emission *emission, const struct pair *pair,
 static int copy_record(struct emission *emission, const struct pair *pair,
 		       const struct section *frames, uint64_t at, uint32_t len, size_t *to)
 {
-	size_t i;
+	size_t i, end = first_reloc(frames, at + 4 + len);
 	int err = 0;
 
 	*to = writer_append(&emission->writer, emission->frames, frames->data + at, 4 + len, 1);
-	for (i = 0; !err && i < frames->nr_relocs; i++) {
-		if (frames->relocs[i].r_offset >= at && frames->relocs[i].r_offset < at + 4 + len)
-			err = add_reloc(emission, pair, frames, &frames->relocs[i],
-					emission->frames, *to + frames->relocs[i].r_offset - at);
-	}
+	for (i = first_reloc(frames, at); !err && i < end; i++)
+		err = add_reloc(emission, pair, frames, &frames->relocs[i], emission->frames,
+				*to + frames->relocs[i].r_offset - at);
 	return err;
 }
 
@@ -255,13 +253,10 @@ static int copy_record(struct emission *emission, const struct pair *pair,
 static const struct item *record_item(const struct unit *unit, const struct section *frames,
 				      uint64_t at)
 {
-	size_t i;
+	size_t i = first_reloc(frames, at + 8);
 
-	for (i = 0; i < frames->nr_relocs; i++) {
-		if (frames->relocs[i].r_offset == at + 8)
-			return unit_place(unit, frames, &frames->relocs[i]).item;
-	}
-	return NULL;
+	return i < frames->nr_relocs && frames->relocs[i].r_offset == at + 8 ?
+	       unit_place(unit, frames, &frames->relocs[i]).item : NULL;
 }
 
 /* The record of a function, behind a copy of what it has in common with others (its CIE). */

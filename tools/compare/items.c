@@ -24,6 +24,13 @@ static bool is_taken_apart(const struct section *section)
 	return strcmp(section->name, ".eh_frame") && strncmp(section->name, ".note", 5);
 }
 
+static const char *base_of(const char *name)
+{
+	char base[BASE_MAX];
+
+	return base_name(name, base, sizeof(base)) == strlen(name) ? name : text("%s", base);
+}
+
 static struct item *add_item(struct unit *unit, struct section *section, enum item_kind kind,
 			     const char *name, uint64_t offset, uint64_t size)
 {
@@ -31,6 +38,8 @@ static struct item *add_item(struct unit *unit, struct section *section, enum it
 
 	item->kind = kind;
 	item->name = name;
+	item->base = base_of(name);
+	item->order = unit->nr_items;
 	item->section = section;
 	item->offset = offset;
 	item->size = size;
@@ -202,6 +211,35 @@ static struct item *record_personality(const struct unit *unit, const struct sec
 	return NULL;
 }
 
+/* What a record says, without the zeroes that fill its last word or the section's; NULL if it is damaged. */
+static const unsigned char *record_content(const struct section *section, uint64_t at,
+					   uint32_t *size)
+{
+	const unsigned char *content = section->data + at + 8;
+	uint32_t len;
+
+	*size = 0;
+	memcpy(&len, section->data + at, 4);
+	if (len < 4 || at + 4 + len > section->header.sh_size)
+		return NULL;
+	for (len -= 4; len && !content[len - 1];)
+		len--;
+	*size = len;
+	return content;
+}
+
+/* @at: of the record, @common: of what it has in common with others. */
+static void add_frame(struct item *code, const struct section *section, uint64_t at,
+		      uint64_t common)
+{
+	struct frame *frame = &code->frame;
+
+	if (frame->nr++)
+		return;
+	frame->record = record_content(section, at, &frame->size);
+	frame->common = record_content(section, common, &frame->common_size);
+}
+
 /* Each record of frame information has one relocation for its code, and one for landing pads. */
 static void read_frames(struct unit *unit, const struct section *section)
 {
@@ -234,6 +272,7 @@ static void read_frames(struct unit *unit, const struct section *section)
 				personality = record_personality(unit, section, common);
 			}
 			code->personality = personality;
+			add_frame(code, section, at, common);
 		}
 		at += 4 + len;
 	}
@@ -288,20 +327,60 @@ static void find_constants(struct unit *unit)
 	}
 }
 
+static int compare_bases(const void *a, const void *b)
+{
+	const struct item *one = *(const struct item *const *)a;
+	const struct item *other = *(const struct item *const *)b;
+	int order = strcmp(one->base, other->base);
+
+	return order ? order : one->order < other->order ? -1 : one->order > other->order;
+}
+
+static void sort_items(struct unit *unit)
+{
+	unit->by_base = allocate(unit->nr_items, sizeof(*unit->by_base));
+	if (!unit->nr_items)
+		return;
+	memcpy(unit->by_base, unit->items, unit->nr_items * sizeof(*unit->by_base));
+	qsort(unit->by_base, unit->nr_items, sizeof(*unit->by_base), compare_bases);
+}
+
+struct item *const *items_of_base(const struct unit *unit, const char *base, size_t *nr)
+{
+	size_t low = 0, high = unit->nr_items, middle, end;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (strcmp(unit->by_base[middle]->base, base) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < unit->nr_items && !strcmp(unit->by_base[end]->base, base);)
+		end++;
+	*nr = end - low;
+	return unit->by_base + low;
+}
+
 static void find_pieces(struct unit *unit)
 {
-	struct item *item, *whole;
-	size_t i, j, len;
+	struct item *const *list, *item;
+	char *whole, base[BASE_MAX];
+	size_t i, j, len, nr;
 
 	for (i = 0; i < unit->nr_items; i++) {
 		item = unit->items[i];
 		len = item->kind == ITEM_CODE ? piece_of(item->name) : 0;
-		for (j = 0; len && j < unit->nr_items; j++) {
-			whole = unit->items[j];
-			if (whole->kind == ITEM_CODE && strlen(whole->name) == len &&
-			    !memcmp(whole->name, item->name, len))
-				item->part_of = whole;
+		if (!len)
+			continue;
+		whole = text("%.*s", (int)len, item->name);
+		base_name(whole, base, sizeof(base));
+		list = items_of_base(unit, base, &nr);
+		for (j = 0; j < nr; j++) {
+			if (list[j]->kind == ITEM_CODE && !strcmp(list[j]->name, whole))
+				item->part_of = list[j];
 		}
+		free(whole);
 	}
 }
 
@@ -310,6 +389,7 @@ void items_make(struct unit *unit)
 	unsigned int i;
 
 	take_all_apart(unit);
+	sort_items(unit);
 	for (i = 1; i < unit->nr_sections; i++) {
 		if (!strcmp(unit->sections[i].name, ".eh_frame"))
 			read_frames(unit, &unit->sections[i]);

@@ -12,11 +12,9 @@
 #include "compare.h"
 #include "debug.h"
 
-static bool has_number(const char *name)
+static bool has_number(const struct item *item)
 {
-	char base[BASE_MAX];
-
-	return base_name(name, base, sizeof(base)) != strlen(name);
+	return item->base != item->name;
 }
 
 static bool is_variable(const struct item *item)
@@ -44,17 +42,15 @@ static bool is_local_variable(const struct item *item)
 }
 
 /* Does the unit have several of this name, but for their numbers? */
-static bool has_several(const struct unit *unit, const char *base, size_t len)
+static bool has_several(const struct unit *unit, const char *base)
 {
-	const struct item *item;
-	size_t i, nr = 0;
+	struct item *const *list;
+	size_t i, nr, variables = 0;
 
-	for (i = 0; i < unit->nr_items; i++) {
-		item = unit->items[i];
-		nr += is_variable(item) && !strncmp(item->name, base, len) &&
-		      same_base(item->name, base);
-	}
-	return nr > 1;
+	list = items_of_base(unit, base, &nr);
+	for (i = 0; i < nr; i++)
+		variables += is_variable(list[i]);
+	return variables > 1;
 }
 
 /*
@@ -63,35 +59,34 @@ static bool has_several(const struct unit *unit, const char *base, size_t len)
  */
 static void find_numbered(const struct pair *pair, const struct unit *unit)
 {
-	char base[BASE_MAX];
 	struct item *item;
-	size_t i, len;
+	size_t i;
 
 	for (i = 0; i < unit->nr_items; i++) {
 		item = unit->items[i];
 		if (!is_variable(item) || (item->global && !is_cxx_local(item->name)))
 			continue;
-		item->numbered = has_number(item->name);
+		item->numbered = has_number(item);
 		if (item->numbered || item->kind == ITEM_CONST ||
 		    (!is_cxx_local(item->name) && !strchr(item->name + 1, '.')))
 			continue;
-		len = base_name(item->name, base, sizeof(base));
-		item->numbered = has_several(&pair->old, base, len) ||
-				 has_several(&pair->new, base, len);
+		item->numbered = has_several(&pair->old, item->base) ||
+				 has_several(&pair->new, item->base);
 	}
 }
 
 static void match_names(struct pair *pair)
 {
-	struct item *old, *new;
-	size_t i, j;
+	struct item *const *list, *old, *new;
+	size_t i, j, nr;
 
 	for (i = 0; i < pair->new.nr_items; i++) {
 		new = pair->new.items[i];
 		if (is_local_variable(new))
 			continue;
-		for (j = 0; j < pair->old.nr_items; j++) {
-			old = pair->old.items[j];
+		list = items_of_base(&pair->old, new->base, &nr);
+		for (j = 0; j < nr; j++) {
+			old = list[j];
 			if (!old->counterpart && comparable(old, new) &&
 			    !is_local_variable(old) && !strcmp(old->name, new->name)) {
 				join(old, new);
@@ -152,15 +147,15 @@ static void match_aliases(struct pair *pair)
 }
 
 /* The only one of its kind that has this base and no counterpart; NULL if there are more. */
-static struct item *only_code(const struct unit *unit, const char *name)
+static struct item *only_code(const struct unit *unit, const char *base)
 {
-	struct item *item, *only = NULL;
-	size_t i;
+	struct item *const *list, *item, *only = NULL;
+	size_t i, nr;
 
-	for (i = 0; i < unit->nr_items; i++) {
-		item = unit->items[i];
-		if (item->counterpart || item->kind != ITEM_CODE || item->global ||
-		    !same_base(item->name, name))
+	list = items_of_base(unit, base, &nr);
+	for (i = 0; i < nr; i++) {
+		item = list[i];
+		if (item->counterpart || item->kind != ITEM_CODE || item->global)
 			continue;
 		if (only)
 			return NULL;
@@ -177,10 +172,10 @@ static void match_numbered_code(struct pair *pair)
 	for (i = 0; i < pair->new.nr_items; i++) {
 		new = pair->new.items[i];
 		if (new->counterpart || new->kind != ITEM_CODE || new->global ||
-		    !has_number(new->name) || only_code(&pair->new, new->name) != new)
+		    !has_number(new) || only_code(&pair->new, new->base) != new)
 			continue;
-		old = only_code(&pair->old, new->name);
-		if (old && has_number(old->name))
+		old = only_code(&pair->old, new->base);
+		if (old && has_number(old))
 			join(old, new);
 	}
 }
@@ -200,23 +195,24 @@ static bool same_scope(const struct unit *one_unit, struct item *one,
 	const char *other_scope = scope_of(other_unit, other);
 
 	return scope && other_scope && !strcmp(scope, other_scope) &&
-	       same_base(one->name, other->name);
+	       !strcmp(one->base, other->base);
 }
 
 /* How many variables of @unit are declared where @item of @of is, with its name; the last of them. */
 static size_t count_local(const struct unit *unit, const struct unit *of, struct item *item,
 			  struct item **last)
 {
-	size_t i, nr = 0;
+	struct item *const *list;
+	size_t i, nr, found = 0;
 
-	for (i = 0; i < unit->nr_items; i++) {
-		if (is_local_variable(unit->items[i]) &&
-		    same_scope(unit, unit->items[i], of, item)) {
-			*last = unit->items[i];
-			nr++;
+	list = items_of_base(unit, item->base, &nr);
+	for (i = 0; i < nr; i++) {
+		if (is_local_variable(list[i]) && same_scope(unit, list[i], of, item)) {
+			*last = list[i];
+			found++;
 		}
 	}
-	return nr;
+	return found;
 }
 
 static void match_local_variables(struct pair *pair)
@@ -233,45 +229,64 @@ static void match_local_variables(struct pair *pair)
 	}
 }
 
-static bool same_code(const struct item *old, const struct item *new)
+static bool same_start(const struct item *old, const struct item *new)
 {
 	return old->size == new->size && item_bytes(old) && item_bytes(new) &&
 	       !memcmp(item_bytes(old), item_bytes(new), old->size);
 }
 
-/* The same instruction of the same code leads to it. */
-static void match_used(struct pair *pair, struct item *old_code, struct item *new_code)
+/* What only another variable leads to is declared without saying where: it is the only one of its name. */
+static bool may_be(const struct pair *pair, struct item *old, struct item *new,
+		   const struct item *user)
 {
-	struct section *old_section = old_code->section, *new_section = new_code->section;
+	if (is_variable(user) && !scope_of(&pair->old, old) && !scope_of(&pair->new, new))
+		return !strcmp(old->base, new->base) && !has_several(&pair->old, old->base) &&
+		       !has_several(&pair->new, new->base);
+	return same_scope(&pair->old, old, &pair->new, new);
+}
+
+/* The same instruction of the same code leads to it, or the same place of the same variable. */
+static bool match_used(struct pair *pair, struct item *old_user, struct item *new_user)
+{
+	struct section *old_section = old_user->section, *new_section = new_user->section;
 	const Elf64_Rela *old, *new;
 	struct place one, other;
 	size_t nr_old, nr_new, i;
+	bool any = false;
 
-	old = item_relocs(old_code, &nr_old);
-	new = item_relocs(new_code, &nr_new);
+	old = item_relocs(old_user, &nr_old);
+	new = item_relocs(new_user, &nr_new);
 	for (i = 0; i < nr_old && nr_old == nr_new; i++) {
 		one = unit_place(&pair->old, old_section, &old[i]);
 		other = unit_place(&pair->new, new_section, &new[i]);
-		if (old[i].r_offset - old_code->offset == new[i].r_offset - new_code->offset &&
+		if (old[i].r_offset - old_user->offset == new[i].r_offset - new_user->offset &&
 		    one.item && other.item && one.offset == other.offset &&
 		    !one.item->counterpart && !other.item->counterpart &&
 		    is_variable(one.item) && one.item->kind == other.item->kind &&
 		    one.item->size == other.item->size &&
-		    same_scope(&pair->old, one.item, &pair->new, other.item))
+		    may_be(pair, one.item, other.item, new_user)) {
 			join(one.item, other.item);
+			any = true;
+		}
 	}
+	return any;
 }
 
 /* Several of one name in a function (macros that say something once): it has to be as it was. */
 static void match_variables_by_use(struct pair *pair)
 {
 	struct item *new;
+	bool any = true;
 	size_t i;
 
-	for (i = 0; i < pair->new.nr_items; i++) {
-		new = pair->new.items[i];
-		if (new->kind == ITEM_CODE && new->counterpart && same_code(new->counterpart, new))
-			match_used(pair, new->counterpart, new);
+	while (any) {
+		any = false;
+		for (i = 0; i < pair->new.nr_items; i++) {
+			new = pair->new.items[i];
+			if ((new->kind == ITEM_CODE || is_variable(new)) && new->counterpart &&
+			    same_start(new->counterpart, new))
+				any |= match_used(pair, new->counterpart, new);
+		}
 	}
 }
 
@@ -281,18 +296,19 @@ static void match_variables_by_use(struct pair *pair)
  */
 static void match_constants(struct pair *pair)
 {
-	struct item *old, *new;
-	size_t i, j;
+	struct item *const *list, *old, *new;
+	size_t i, j, nr;
 
 	for (i = 0; i < pair->new.nr_items; i++) {
 		new = pair->new.items[i];
 		if (new->kind != ITEM_CONST || !is_local_variable(new))
 			continue;
-		for (j = 0; !new->counterpart && j < pair->old.nr_items; j++) {
-			old = pair->old.items[j];
+		list = items_of_base(&pair->old, new->base, &nr);
+		for (j = 0; !new->counterpart && j < nr; j++) {
+			old = list[j];
 			if (old->kind == ITEM_CONST && !old->counterpart &&
-			    is_local_variable(old) && same_base(old->name, new->name) &&
-			    old->size == new->size && item_bytes(old) && item_bytes(new) &&
+			    is_local_variable(old) && old->size == new->size && item_bytes(old) &&
+			    item_bytes(new) &&
 			    !memcmp(item_bytes(old), item_bytes(new), old->size))
 				join(old, new);
 		}
@@ -301,17 +317,17 @@ static void match_constants(struct pair *pair)
 
 bool match_unclear(const struct pair *pair, struct item *item)
 {
-	struct item *old;
-	size_t i;
+	struct item *const *list, *old;
+	size_t i, nr;
 
 	if (item->counterpart || item->kind == ITEM_CONST || !is_variable(item) ||
 	    (item->global && !is_cxx_local(item->name)))
 		return false;
-	for (i = 0; i < pair->old.nr_items; i++) {
-		old = pair->old.items[i];
+	list = items_of_base(&pair->old, item->base, &nr);
+	for (i = 0; i < nr; i++) {
+		old = list[i];
 		if (!is_variable(old) || old->kind == ITEM_CONST || old->counterpart ||
-		    (old->global && !is_cxx_local(old->name)) ||
-		    !same_base(old->name, item->name))
+		    (old->global && !is_cxx_local(old->name)))
 			continue;
 		/* Known to be declared elsewhere, it is another. What clang makes of members says nothing. */
 		if (!scope_of(&pair->old, old) || !scope_of(&pair->new, item) ||
@@ -365,15 +381,18 @@ bool match_renumbered(const struct pair *pair, const struct item *item)
 /* Variables without a name: a section has one item of them at most. */
 static void match_nameless(struct pair *pair)
 {
-	struct item *old, *new;
-	size_t i, j;
+	struct item *const *list, *old, *new;
+	size_t i, j, nr;
 
 	for (i = 0; i < pair->new.nr_items; i++) {
 		new = pair->new.items[i];
-		for (j = 0; !new->counterpart && j < pair->old.nr_items; j++) {
-			old = pair->old.items[j];
-			if (!old->counterpart && new->kind == ITEM_DATA && old->kind == ITEM_DATA &&
-			    *new->name == '.' && !strcmp(old->name, new->name))
+		if (new->kind != ITEM_DATA || *new->name != '.')
+			continue;
+		list = items_of_base(&pair->old, new->base, &nr);
+		for (j = 0; !new->counterpart && j < nr; j++) {
+			old = list[j];
+			if (!old->counterpart && old->kind == ITEM_DATA &&
+			    !strcmp(old->name, new->name))
 				join(old, new);
 		}
 	}

@@ -44,23 +44,27 @@ static bool same_merged(const struct place *old, const struct place *new)
 	return false;
 }
 
-static bool same_content(const struct two *two, char **why);
+/*
+ * Tables of the compiler's own: what is in them counts. They may lead to each other, also in a circle: each is
+ * taken for the same until all have been looked at.
+ */
+struct tables {
+	struct two *list;
+	size_t nr;
+};
 
-/* Tables of the compiler's own: what is in them counts. They may lead to themselves in a circle. */
-static bool same_nameless(const struct two *two)
+static void add_table(struct tables *tables, const struct two *two)
 {
-	enum item_state state = two->new->state;
-	struct item *counterpart = two->new->counterpart;
-	bool ret;
+	size_t i;
 
-	if (state == STATE_BUSY)
-		return counterpart == two->old;
-	two->new->state = STATE_BUSY;
-	two->new->counterpart = two->old;
-	ret = same_content(two, NULL);
-	two->new->state = state;
-	two->new->counterpart = counterpart;
-	return ret;
+	if (two->new->twin == two->old)
+		return;
+	for (i = 0; i < tables->nr; i++) {
+		if (tables->list[i].old == two->old && tables->list[i].new == two->new)
+			return;
+	}
+	tables->list = enlarge(tables->list, tables->nr + 1, sizeof(*tables->list));
+	tables->list[tables->nr++] = *two;
 }
 
 static const char *place_name(const struct place *place)
@@ -77,7 +81,7 @@ static bool differ(char **why, const char *format, const struct place *old, cons
 }
 
 static bool same_item(const struct two *two, const struct place *old, const struct place *new,
-		      char **why)
+		      struct tables *tables, char **why)
 {
 	struct two places = { two->old_unit, two->new_unit, old->item, new->item };
 
@@ -89,25 +93,23 @@ static bool same_item(const struct two *two, const struct place *old, const stru
 	}
 	if (old->offset != new->offset)
 		return differ(why, "refers to another place of '%s'", old, new);
-	if (old->item->kind == ITEM_NAMELESS && new->item->kind == ITEM_NAMELESS)
-		return same_nameless(&places) ||
-		       differ(why, "its table in %s differs", old, new);
+	if (old->item->kind == ITEM_NAMELESS && new->item->kind == ITEM_NAMELESS) {
+		add_table(tables, &places);
+		return true;
+	}
 	if (old->item->counterpart != new->item || new->item->counterpart != old->item)
 		return differ(why, "refers to '%2$s' in place of '%1$s'", old, new);
-	/* A constant of this file alone comes along with those who use it. */
-	if (new->item->kind == ITEM_CONST && !new->item->global &&
-	    !same(old->item, two->old_unit, new->item, two->new_unit))
-		return differ(why, "uses the constant '%s', which differs", old, new);
+	/* Whether a constant of this file alone differs is told to those who use it when all is compared. */
 	return true;
 }
 
 static bool same_place(const struct two *two, const struct place *old, const struct place *new,
-		       char **why)
+		       struct tables *tables, char **why)
 {
 	const char *one, *other;
 
 	if (old->item && new->item)
-		return same_item(two, old, new, why);
+		return same_item(two, old, new, tables, why);
 	/* Whether it is defined here or elsewhere, a name that others can use means the same. */
 	one = old->item && old->item->global ? old->item->name : old->name;
 	other = new->item && new->item->global ? new->item->name : new->name;
@@ -121,7 +123,7 @@ static bool same_place(const struct two *two, const struct place *old, const str
 	       differ(why, "refers to another place of '%s'", old, new);
 }
 
-static bool same_relocs(const struct two *two, char **why)
+static bool same_relocs(const struct two *two, struct tables *tables, char **why)
 {
 	const Elf64_Rela *old, *new;
 	struct place one, other;
@@ -140,7 +142,7 @@ static bool same_relocs(const struct two *two, char **why)
 		if (ELF64_R_TYPE(old[i].r_info) != ELF64_R_TYPE(new[i].r_info) ||
 		    old[i].r_offset - two->old->offset != new[i].r_offset - two->new->offset)
 			return differ(why, "refers to '%2$s' in place of '%1$s'", &one, &other);
-		if (!same_place(two, &one, &other, why))
+		if (!same_place(two, &one, &other, tables, why))
 			return false;
 	}
 	return true;
@@ -163,7 +165,7 @@ static bool same_bytes(const struct item *old, const struct item *new, uint64_t 
 	return true;
 }
 
-static bool same_content(const struct two *two, char **why)
+static bool same_content(const struct two *two, struct tables *tables, char **why)
 {
 	if (two->old->size != two->new->size) {
 		if (why && !*why)
@@ -176,7 +178,27 @@ static bool same_content(const struct two *two, char **why)
 			*why = text("its bytes differ");
 		return false;
 	}
-	return same_relocs(two, why);
+	return same_relocs(two, tables, why);
+}
+
+/* All tables that something leads to, and all that these lead to. Ends the list. */
+static bool same_tables(struct tables *tables, char **why)
+{
+	bool ret = true;
+	struct two two;
+	size_t i;
+
+	for (i = 0; ret && i < tables->nr; i++) {
+		two = tables->list[i];
+		ret = same_content(&two, tables, NULL);
+		if (!ret && why && !*why)
+			*why = text("its table in %s differs", two.new->name);
+	}
+	for (i = 0; ret && i < tables->nr; i++)
+		tables->list[i].new->twin = tables->list[i].old;
+	free(tables->list);
+	*tables = (struct tables){ 0 };
+	return ret;
 }
 
 /* Is the constant of an instruction the number of a source line, there and here, of the same row? */
@@ -254,7 +276,7 @@ static bool differs_in_lines_only(const struct two *two)
 }
 
 /* Where exceptions land, and of which types they are. */
-static bool same_landing_pads(const struct two *two, char **why)
+static bool same_landing_pads(const struct two *two, struct tables *tables, char **why)
 {
 	struct two pads = { two->old_unit, two->new_unit, two->old->landing_pads,
 			    two->new->landing_pads };
@@ -262,30 +284,53 @@ static bool same_landing_pads(const struct two *two, char **why)
 	if (!pads.old && !pads.new)
 		return true;
 	if (pads.old && pads.new &&
-	    two->old->landing_pads_offset == two->new->landing_pads_offset && same_nameless(&pads))
+	    two->old->landing_pads_offset == two->new->landing_pads_offset &&
+	    same_content(&pads, tables, NULL)) {
+		add_table(tables, &pads);
 		return true;
+	}
 	if (why && !*why)
 		*why = text("catches other exceptions, or at other places");
 	return false;
 }
 
-bool same(struct item *old, struct unit *old_unit, struct item *new, struct unit *new_unit)
+/* How a stack is unwound from it: by exceptions, by debuggers, and by who patches it. */
+static bool same_frame(const struct two *two, char **why)
+{
+	const struct frame *old = &two->old->frame, *new = &two->new->frame;
+
+	if (old->nr == new->nr && old->size == new->size && old->common_size == new->common_size &&
+	    (!old->size || !memcmp(old->record, new->record, old->size)) &&
+	    (!old->common_size || !memcmp(old->common, new->common, old->common_size)))
+		return true;
+	if (why && !*why)
+		*why = text("its frame information differs");
+	return false;
+}
+
+/* Code with all that belongs to it; @lines: but for numbers of source lines. */
+static bool same_whole(const struct two *two, bool lines, char **why)
+{
+	struct tables tables = { 0 };
+	bool ret = lines ? two->old->size == two->new->size && same_relocs(two, &tables, why) :
+			   same_content(two, &tables, why);
+
+	ret = ret && same_landing_pads(two, &tables, why) && same_frame(two, why);
+	ret &= same_tables(&tables, why);
+	return ret && (!lines || differs_in_lines_only(two));
+}
+
+void same(struct item *old, struct unit *old_unit, struct item *new, struct unit *new_unit)
 {
 	struct two two = { old_unit, new_unit, old, new };
 	char *why = NULL;
 
-	if (new->state == STATE_BUSY || new->state == STATE_SAME || new->state == STATE_LINES)
-		return true;
-	if (new->state == STATE_CHANGED)
-		return false;
-	new->state = STATE_BUSY;
 	if (old->kind != new->kind) {
 		new->state = STATE_CHANGED;
 		why = text("is of another kind");
-	} else if (same_content(&two, &why) && same_landing_pads(&two, &why)) {
+	} else if (same_whole(&two, false, &why)) {
 		new->state = STATE_SAME;
-	} else if (new->kind == ITEM_CODE && old->size == new->size && same_relocs(&two, NULL) &&
-		   same_landing_pads(&two, NULL) && differs_in_lines_only(&two)) {
+	} else if (new->kind == ITEM_CODE && same_whole(&two, true, NULL)) {
 		new->state = STATE_LINES;
 		free(why);
 		why = text("only numbers of source lines differ");
@@ -295,5 +340,4 @@ bool same(struct item *old, struct unit *old_unit, struct item *new, struct unit
 	old->state = new->state;
 	free(new->why);
 	new->why = why;
-	return new->state != STATE_CHANGED;
 }

@@ -21,14 +21,17 @@ bool is_text(const struct section *section)
 
 struct item *section_item(const struct section *section, uint64_t offset)
 {
-	struct item *item = NULL;
-	size_t i;
+	size_t low = 0, high = section->nr_items, middle;
+	struct item *item;
 
-	for (i = 0; i < section->nr_items; i++) {
-		if (section->items[i]->offset > offset)
-			break;
-		item = section->items[i];
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (section->items[middle]->offset > offset)
+			high = middle;
+		else
+			low = middle + 1;
 	}
+	item = low ? section->items[low - 1] : NULL;
 	/* One behind its end still is its own: loops count up to there. */
 	if (item && section->nr_items > 1 && offset > item->offset + item->size)
 		return NULL;
@@ -99,20 +102,26 @@ struct place unit_place(const struct unit *unit, const struct section *section,
 	return place;
 }
 
+size_t first_reloc(const struct section *section, uint64_t offset)
+{
+	size_t low = 0, high = section->nr_relocs, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (section->relocs[middle].r_offset < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 const Elf64_Rela *item_relocs(const struct item *item, size_t *nr)
 {
 	const struct section *section = item->section;
-	size_t first, end;
+	size_t first = first_reloc(section, item->offset);
 
-	for (first = 0; first < section->nr_relocs; first++) {
-		if (section->relocs[first].r_offset >= item->offset)
-			break;
-	}
-	for (end = first; end < section->nr_relocs; end++) {
-		if (section->relocs[end].r_offset >= item->offset + item->size)
-			break;
-	}
-	*nr = end - first;
+	*nr = first_reloc(section, item->offset + item->size) - first;
 	return section->relocs ? section->relocs + first : NULL;
 }
 
@@ -323,12 +332,15 @@ void unit_close(struct unit *unit)
 		free(unit->sections[i].items);
 	}
 	for (j = 0; j < unit->nr_items; j++) {
+		if (unit->items[j]->base != unit->items[j]->name)
+			free((void *)unit->items[j]->base);
 		free(unit->items[j]->why);
 		free(unit->items[j]->referrers);
 		free(unit->items[j]->instructions);
 		free(unit->items[j]);
 	}
 	free(unit->items);
+	free(unit->by_base);
 	free(unit->sections);
 	free(unit->symbols);
 	elf_end(unit->elf);

@@ -25,7 +25,6 @@ enum item_kind {
 /* What has become of an item in the new version. */
 enum item_state {
 	STATE_UNKNOWN,
-	STATE_BUSY, /* being compared: it refers to itself in a circle */
 	STATE_SAME,
 	STATE_LINES, /* differs in numbers of source lines only */
 	STATE_CHANGED,
@@ -35,29 +34,45 @@ enum item_state {
 struct section;
 
 /**
+ * struct frame - how to unwind from a function
+ * @record, @size: its record (FDE), without the words in front that say where others are
+ * @common, @common_size: what it has in common with others (CIE)
+ * @nr: of its records: more than one is an assembler's work
+ */
+struct frame {
+	const unsigned char *record, *common;
+	uint32_t size, common_size;
+	unsigned int nr;
+};
+
+/**
  * struct item - a function, variable or constant
  * @name: of its first symbol; of its section if it has none
+ * @base: @name without the numbers that the compiler has added
  * @offset, @size: in its section
  * @global: other objects may use it
  * @weak: other objects may define it as well
  * @numbered: a variable whose name in the object says nothing, since the compiler counts
  * @chooser: of an indirect function: what it returned was used when the program was linked
  * @counterpart: in the other version; NULL if there is none
+ * @twin: of a table without a name: the old one that it was found to be the same as; NULL
  * @wanted: it goes into the patch
  * @replaced: it takes the place of its counterpart
  * @why: why it is in the patch, or NULL; freed with the unit
  * @part_of: the function whose piece it is, or NULL
  * @referrers: array of @nr_referrers items of the same unit that refer to it
  * @instructions: array of @nr_instructions, of code
+ * @frame: of code: its record of frame information
  */
 struct item {
 	enum item_kind kind;
 	enum item_state state;
-	const char *name;
+	const char *name, *base;
+	size_t order; /* in its unit */
 	struct section *section;
 	uint64_t offset, size;
 	bool global, weak, chooser, numbered, wanted, replaced;
-	struct item *counterpart;
+	struct item *counterpart, *twin;
 	char *why;
 	struct item *part_of;
 	struct item **referrers;
@@ -70,6 +85,7 @@ struct item {
 	struct item *landing_pads;
 	int64_t landing_pads_offset;
 	struct item *personality; /* a pointer to what the unwinder calls for it, or NULL */
+	struct frame frame;
 	unsigned int number; /* used by the writer of the patch's object */
 };
 
@@ -95,6 +111,7 @@ struct symbol {
  * struct unit - an object file
  * @path: its file
  * @source: name of its source file, without directory; "" if the object does not say
+ * @by_base: its items in the order of their bases, those of one base in their own order
  * @debug: what its DWARF says, see debug.c; NULL until it is asked
  */
 struct unit {
@@ -108,6 +125,7 @@ struct unit {
 	unsigned int nr_symbols;
 	struct item **items;
 	size_t nr_items;
+	struct item **by_base;
 	struct debug *debug;
 };
 
@@ -134,10 +152,14 @@ void unit_close(struct unit *unit);
 
 /* items.c: take the unit apart. */
 void items_make(struct unit *unit);
+/* The items of a base, and how many they are. */
+struct item *const *items_of_base(const struct unit *unit, const char *base, size_t *nr);
 
 /* What relocation @reloc, which is in @section, leads to. */
 struct place unit_place(const struct unit *unit, const struct section *section,
 			const Elf64_Rela *reloc);
+/* The first relocation of a section at @offset or behind it. */
+size_t first_reloc(const struct section *section, uint64_t offset);
 /* The relocations within an item: the first, and how many. */
 const Elf64_Rela *item_relocs(const struct item *item, size_t *nr);
 /* The bytes of an item; NULL if they are zero. */
