@@ -7,12 +7,13 @@ MODE    ?=
 MODES   ?=
 MINUTES ?= 10
 SEED    ?=
+ROUNDS  ?=
 V       ?= 0
 
 B := $(CURDIR)/build
 MODULE_BUILD := $(B)/module-$(KERNEL)
 
-export KERNEL MODE MINUTES SEED
+export KERNEL MODE MINUTES SEED ROUNDS
 export WFPATCH_BUILD := $(B)
 
 # Parts that are not in the tree are left out, so that each can be worked on alone.
@@ -20,7 +21,7 @@ have = $(wildcard $(1)/Makefile)
 Q := $(if $(filter 1,$(V)),,@)
 
 .PHONY: all module lib tools examples tests unit-tests vm-tests stress-program \
-	bench-programs test test-debug test-kernels test-packages test-load test-zoo zoo matrix unit stress stress-ng bench demo demo-points deb vm \
+	bench-programs test test-debug test-kernels test-packages test-load test-zoo test-real zoo corpus matrix unit stress stress-ng bench demo demo-points deb vm \
 	lint clean distclean help
 
 all: module lib tools examples
@@ -35,14 +36,18 @@ help:
 	@echo 'make test-kernels    the VM tests on other kernels, in one paging mode each'
 	@echo 'make test-load       builds and loads that must fail, and others that redirect the same functions'
 	@echo 'make test-packages   the Debian packages: DKMS, devices, upgrade, removal; takes root'
+	@echo 'make test-real       servers of Debian, patched from their sources, in VMs; builds them first'
 	@echo 'make test-zoo        programs of all kinds patched from outside in a VM'
 	@echo 'make matrix          the VM tests on every kernel, into docs/kernels.md'
 	@echo '                     KERNELS="ID..." for some of them'
+	@echo 'make corpus          what wfpatch build makes of the changes in Debian'\''s packages (hours)'
+	@echo '                     PACKAGES="NAME..." for some of them'
 	@echo 'make unit            unit tests on the host'
 	@echo 'make stress          MINUTES=$(MINUTES) SEED= KERNEL=$(KERNEL) MODE= (all modes)'
 	@echo 'make stress-ng       memory stressors of stress-ng, in a view and without one'
 	@echo 'make bench           measurements in a VM that counts instructions'
-	@echo 'make demo            Debian'\''s own memcached patched from outside under load, fifty times'
+	@echo 'make demo            a source fix for Debian'\''s own memcached, put in and out under load'
+	@echo '                     ROUNDS=N how often (10)'
 	@echo 'make demo-points     a memcached with points of its own, compared with a global barrier'
 	@echo 'make deb             Debian packages, into build/deb'
 	@echo 'make vm              a shell in a VM with everything in /opt'
@@ -143,10 +148,18 @@ zoo: lib
 	@scripts/deps test
 	$(if $(call have,test/zoo),$(Q)$(MAKE) --no-print-directory -C test/zoo O=$(B)/test/zoo LIB=$(B)/userlib)
 
+corpus: lib tools
+	@scripts/deps corpus
+	@nice test/corpus/run --work $(B)/corpus $(PACKAGES)
+	@test/corpus/run --report $(B)/corpus/results
+
 test-zoo: module lib tools zoo
 	@scripts/deps vm
 	@test/zoo/pack $(B)/tools/wfpatch $(B)/test/zoo
 	@test/zoo/run -k $(KERNEL) $(if $(MODE),-m $(MODE))
+
+test-real: module tools
+	$(Q)test/real/run
 
 test-packages: deb
 	@scripts/deps packages chroot vm demo

@@ -32,15 +32,18 @@ parse_options() {
 
 # run_vm SECONDS OPTION...: builds what runs, and runs it; the options are of scripts/vm
 run_vm() {
-	local limit=$1
+	local limit=$1 started=$SECONDS
 	shift
 	[ -e "$module" ] || die "$module is missing; run: make module KERNEL=$kernel"
 	"$here/build" "$results/bin"
+	note "what runs was built in $((SECONDS - started)) s"
+	started=$SECONDS
 	rm -f "$results"/*.csv "$results"/*.tsv "$results"/*.png "$results"/*.log
 	"$WF_SCRIPTS/vm" -k "$kernel" -m "$mode" "${clock[@]}" --time "$limit" --mem 1024 \
 		--add "$module" --add "$here/demo-guest" --add "$common/guest.sh" "$@" \
 		--out "$results" --log "$results/kernel.log" \
 		-- /opt/demo-guest "$rate" "$rounds" | tee "$results/demo.log"
+	note "the VM ran for $((SECONDS - started)) s"
 }
 
 # Sets status. Without a report there is nothing to judge.

@@ -149,7 +149,7 @@ static void write_image(struct wf_image *image, const struct patch *patch, unsig
 	int32_t jump;
 
 	memcpy(header->magic, WF_HEADER_MAGIC, sizeof(header->magic));
-	header->version = WF_HEADER_VERSION;
+	header->version = WF_HEADER_PLAIN;
 	header->sequence = next_sequence();
 	header->address = image->address;
 	header->len = image->len;

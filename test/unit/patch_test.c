@@ -114,6 +114,36 @@ static void what_is_left_out_is_empty_and_the_name_that_of_the_file(void **state
 	wfpatch_patch_close(patch);
 }
 
+static void hooks_are_found_by_their_names(void **state)
+{
+	static const char *const points[] = { "target_main" };
+	WFPATCH_OPTS(wfpatch_pack_opts, opts, .replace = replace, .hook_points = points,
+		     .nr_hook_points = 1);
+	const struct wfpatch_patch_info *info;
+	struct wfpatch_patch *patch;
+	char err[512];
+
+	(void)state;
+	build();
+	run("printf '#include <wfpatch/patch.h>\nint f(int n) { return n; }\nstatic int pre(void) { return f(1); }\nstatic void post(void) { }\nWFPATCH_PRE_APPLY(pre);\nWFPATCH_POST_REVERT(post);\n' >hooks.c");
+	run("gcc -O2 -fPIC -I$S/../../../userlib/include -c -o hooks.o hooks.c");
+	opts.object = in_dir("hooks.o");
+	opts.target = in_dir("target");
+	patch = pack_with(&opts, 0, err, sizeof(err));
+	info = wfpatch_patch_info(patch);
+	assert_string_equal(info->hooks[WFPATCH_HOOK_PRE_APPLY], "wfpatch_pre_apply");
+	assert_null(info->hooks[WFPATCH_HOOK_POST_APPLY]);
+	assert_null(info->hooks[WFPATCH_HOOK_PRE_REVERT]);
+	assert_string_equal(info->hooks[WFPATCH_HOOK_POST_REVERT], "wfpatch_post_revert");
+	assert_int_equal(info->nr_hook_points, 1);
+	assert_string_equal(info->hook_points[0], "target_main");
+	wfpatch_patch_close(patch);
+	/* A point without a hook would do nothing. */
+	opts.object = in_dir("fix.o");
+	assert_null(pack_with(&opts, -ENOENT, err, sizeof(err)));
+	assert_non_null(strstr(err, "no hook that could run at 'target_main'"));
+}
+
 /* A file's bytes; free them. */
 static unsigned char *slurp(const char *name, size_t *size)
 {
@@ -185,10 +215,10 @@ static void a_newer_format_is_refused(void **state)
 	data = slurp("fix.wfp", &size);
 	version = memmem(data, size, format, sizeof(format));
 	assert_non_null(version);
-	version[8] = 2;
+	version[8] = 3;
 	spill("newer.wfp", data, size);
 	assert_int_equal(try_open("newer.wfp", err, sizeof(err)), -EPROTONOSUPPORT);
-	assert_non_null(strstr(err, "patch format 2; this program knows 1"));
+	assert_non_null(strstr(err, "patch format 3; this program knows 2"));
 	free(data);
 }
 
@@ -273,6 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_patch_file_says_what_it_was_made_with),
 		cmocka_unit_test(what_is_left_out_is_empty_and_the_name_that_of_the_file),
+		cmocka_unit_test(hooks_are_found_by_their_names),
 		cmocka_unit_test(other_files_are_refused),
 		cmocka_unit_test(a_newer_format_is_refused),
 		cmocka_unit_test(damaged_files_do_no_harm),

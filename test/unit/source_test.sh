@@ -14,31 +14,8 @@ unset MAKEFLAGS MFLAGS MAKELEVEL CFLAGS CXXFLAGS CC CXX
 
 # shellcheck source=test/unit/tap.sh
 . "${WFPATCH_SOURCE:-$here/../../..}/test/unit/tap.sh"
-
-# expect STATUS ARGUMENT...: run the tool; its output goes to out and err.
-expect() {
-	local status=0 wanted=$1
-	shift
-	"$tool" "$@" >out 2>err || status=$?
-	[ "$status" = "$wanted" ] && return
-	echo "wfpatch $*: expected status $wanted, seen $status"
-	cat out err
-	exit 1
-}
-
-said() {
-	grep -q -- "$1" "$2" && return
-	echo "expected in $2: $1; seen:"
-	cat "$2"
-	exit 1
-}
-
-never_said() {
-	if grep -e "$1" "$2"; then
-		echo "not expected in $2"
-		exit 1
-	fi
-}
+# shellcheck source=test/unit/tool.sh
+. "${WFPATCH_SOURCE:-$here/../../..}/test/unit/tool.sh"
 
 build_id() {
 	readelf -n "$1" | sed -n 's/.*Build ID: //p'
@@ -106,7 +83,7 @@ make_makefile() {
 	cat >tree/Makefile <<-'END'
 		CFLAGS = -O2
 		OBJECTS = lib/list.o lib/other.o
-		program: src/main.o lib/libparts.a; $(CC) -o $@ $^
+		program: src/main.o lib/libparts.a; $(CC) $(LDFLAGS) -o $@ $^
 		lib/libparts.a: $(OBJECTS); $(AR) rcs $@ $^
 		lib/%.o: lib/%.c; $(CC) $(CFLAGS) -c -o $@ $<
 	END
@@ -145,6 +122,44 @@ another_change_costs_what_it_concerns() {
 	# A tree that has changed is built anew.
 	echo '/* end */' >>tree/src/main.c
 	expect 0 diff --source tree --diff other.diff --make make --target program --cache cache
+	said 'the first build' err
+}
+
+# change_of FILE SCRIPT: what sed makes of a file of the tree.
+change_of() {
+	diff -u --label "a/$1" --label "b/$1" "tree/$1" <(sed "$2" "tree/$1") || [ $? = 1 ]
+}
+
+a_tree_that_gets_the_change_goes_on_from_there() {
+	local command=(diff --source tree --make make --target program --cache cache --diff)
+	make_tree
+	make_makefile
+	change_of lib/list.c 's/sum += numbers/sum += 2 * numbers/' >list.diff
+	change_of lib/other.c 's/x . 5 + 2/x * 7 + 3/' >other.diff
+	cat list.diff other.diff >both.diff
+	expect 0 "${command[@]}" list.diff
+	patch -d tree -p1 <list.diff >patched
+	expect 0 "${command[@]}" other.diff
+	said '^replaced  function other (other.c)' out
+	never_said list_sum out
+	never_said 'the first build' err
+	# It can still be taken back.
+	expect 0 "${command[@]}" other.diff
+	never_said list_sum out
+	# Something else has changed, too.
+	patch -d tree -p1 <other.diff >patched
+	echo '/* end */' >>tree/src/main.c
+	change_of lib/other.c 's/x . 7 + 3/x * 9 + 3/' >again.diff
+	expect 0 "${command[@]}" again.diff
+	said 'the first build' err
+	# Half of a change is not the change.
+	patch -d tree -p1 -R <other.diff >patched
+	patch -d tree -p1 -R <list.diff >patched
+	expect 0 "${command[@]}" both.diff
+	patch -d tree -p1 <other.diff >patched
+	expect 0 "${command[@]}" list.diff
+	said '^replaced  function list_sum (list.c)' out
+	never_said other.c out
 	said 'the first build' err
 }
 
@@ -258,9 +273,36 @@ a_tree_with_meson() {
 	said '^new       function list_weight (weight.c)' out
 }
 
+# What runs is stripped; what was built once more for its symbols has another build-id, and the same code or not.
+a_rebuild_with_another_build_id_has_the_symbols() {
+	local command=(build --source tree --diff other.diff --make make --target program
+		--cache cache -o fix.wfp)
+	make_tree
+	make_makefile
+	make -s -C tree -B LDFLAGS=-Wl,--build-id=0x12345678
+	cp tree/program stock
+	strip stock
+	rm tree/program
+	make -s -C tree LDFLAGS=-Wl,--build-id=0x87654321
+	mv tree/program again
+	change_of lib/other.c 's/x . 5 + 2/x * 7 + 3/' >other.diff
+	expect 0 "${command[@]}" --binary stock --debug again
+	said 'again has the code of stock, section by section, and another build-id' err
+	[ -z "$(compgen -G 'fix.wfp.*')" ]
+	expect 0 info fix.wfp
+	said '^build-id *12345678$' out
+	# Another program.
+	sed -i 's/+ other(argc)/+ 2 * other(argc)/' tree/src/main.c
+	make -s -C tree LDFLAGS=-Wl,--build-id=0x87654321
+	expect 1 "${command[@]}" --binary stock --debug tree/program
+	said 'build-id' err
+}
+
 check a_tree_with_a_makefile
 check another_change_costs_what_it_concerns
+check a_tree_that_gets_the_change_goes_on_from_there
 check what_does_not_change_the_program_is_nothing_to_patch
+check a_rebuild_with_another_build_id_has_the_symbols
 check what_goes_wrong_is_told
 check with_clang
 check a_tree_with_autotools_and_a_shared_library

@@ -17,7 +17,7 @@ struct work {
 	const char *id;	  /* what to revert */
 	pid_t *pids;
 	unsigned int nr;
-	unsigned int count[STATUS_SYSTEM + 1];
+	unsigned int count[NR_STATUS];
 	int status;
 	json_t *results;
 };
@@ -112,7 +112,7 @@ static void put_summary(const struct work *work)
 	if (work->options->quiet || work->options->json)
 		return;
 	printf("%u processes", work->nr);
-	for (i = 0; i <= STATUS_SYSTEM; i++) {
+	for (i = 0; i < NR_STATUS; i++) {
 		if (!work->count[i])
 			continue;
 		printf("%s %u %s", between, work->count[i], i ? status_name((int)i) : verb(work));

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "../compare/compare.h"
+#include "../compare/rebuilt.h"
 #include "source.h"
 #include "symbols.h"
 #include "tool.h"
@@ -200,15 +201,18 @@ static int take_allowed(struct comparison *comparison, const struct options *o)
 /* The objects that are given, or are built. */
 static int take_objects(struct objects *objects, const struct options *o)
 {
-	memset(objects, 0, sizeof(*objects));
-	if (o->source && (o->old.nr || o->new.nr))
-		return complain(STATUS_USAGE, "give a source tree, or objects, not both");
+	if (!!o->source + !!o->debian + (o->old.nr || o->new.nr) > 1)
+		return complain(STATUS_USAGE,
+				"give a source tree, a Debian package, or objects, and one of "
+				"these only");
+	if (o->debian)
+		return debian_build(o, objects);
 	if (o->source)
 		return source_build(o, objects);
 	if (!o->old.nr || !o->new.nr)
 		return complain(STATUS_USAGE,
-				"what has changed? give --source DIR --diff FILE --make COMMAND, or "
-				"--old OBJECT... --new OBJECT...");
+				"what has changed? give --source DIR --diff FILE --make COMMAND, "
+				"--debian PACKAGE --diff FILE, or --old OBJECT... --new OBJECT...");
 	if (o->old.nr != o->new.nr)
 		return complain(STATUS_USAGE, "%u old objects and %u new ones: give each its other",
 				o->old.nr, o->new.nr);
@@ -217,6 +221,8 @@ static int take_objects(struct objects *objects, const struct options *o)
 	objects->new = allocate(objects->nr, sizeof(*objects->new));
 	memcpy(objects->old, o->old.list, objects->nr * sizeof(*objects->old));
 	memcpy(objects->new, o->new.list, objects->nr * sizeof(*objects->new));
+	if (o->binary || o->target)
+		objects->target = text("%s", o->binary ? o->binary : o->target);
 	return STATUS_DONE;
 }
 
@@ -317,10 +323,11 @@ static void check_function(struct comparison *comparison, const char *target,
 		      (unsigned long long)old->size, next->name);
 }
 
-static int check_target(struct comparison *comparison, const struct options *o,
-			const char *target)
+static int check_target(struct comparison *comparison, const struct objects *objects)
 {
-	struct wf_error error = { 0 };
+	const char *target = objects->target;
+	char line[512] = "";
+	struct wf_error error = { line, sizeof(line) };
 	struct wf_symbols symbols;
 	const struct wf_symbol *symbol;
 	const struct pair *pair;
@@ -329,9 +336,9 @@ static int check_target(struct comparison *comparison, const struct options *o,
 	char *name;
 	int err;
 
-	err = wf_symbols_open(&symbols, target, target, "", o->debug, &error);
+	err = wf_symbols_open(&symbols, target, target, "", objects->debug, &error);
 	if (err)
-		return complain(STATUS_USAGE, "%s", *error.text ? error.text : strerror(-err));
+		return complain(STATUS_USAGE, "%s", *line ? line : strerror(-err));
 	for (i = 0; i < comparison->nr; i++) {
 		pair = &comparison->pairs[i];
 		for (j = 0; j < pair->new.nr_items; j++) {
@@ -349,16 +356,18 @@ static int check_target(struct comparison *comparison, const struct options *o,
 	return STATUS_DONE;
 }
 
-static int pack(const struct comparison *comparison, const struct options *o, const char *target,
-		const char *object)
+static int pack(const struct comparison *comparison, const struct options *o,
+		const struct objects *objects, const char *object)
 {
 	char line[512] = "";
 	unsigned int i;
 	struct wfpatch_pack_opts opts = {
 		.sz = sizeof(opts),
+		.hook_points = o->hook_points.list,
+		.nr_hook_points = o->hook_points.nr,
 		.object = object,
-		.target = target,
-		.debug = o->debug,
+		.target = objects->target,
+		.debug = objects->debug,
 		.name = o->name,
 		.version = o->version,
 		.description = o->description,
@@ -384,12 +393,13 @@ static int pack(const struct comparison *comparison, const struct options *o, co
 			STATUS_REFUSED : STATUS_USAGE, "%s", *line ? line : strerror(-err));
 }
 
-static int make(struct comparison *comparison, const struct options *o, const char *target)
+static int make(struct comparison *comparison, const struct options *o,
+		const struct objects *objects)
 {
 	char object[PATH_MAX];
 	int fd, status;
 
-	status = check_target(comparison, o, target);
+	status = check_target(comparison, objects);
 	if (status || findings_refused(&comparison->findings))
 		return status ? status : STATUS_REFUSED;
 	if ((size_t)snprintf(object, sizeof(object), "%s.XXXXXX.o", o->output) >= sizeof(object))
@@ -398,27 +408,54 @@ static int make(struct comparison *comparison, const struct options *o, const ch
 	if (fd < 0)
 		return complain(STATUS_USAGE, "cannot make %s: %s", object, strerror(errno));
 	close(fd);
-	status = emit(comparison, object) ? STATUS_REFUSED : pack(comparison, o, target, object);
+	status = emit(comparison, object) ? STATUS_REFUSED : pack(comparison, o, objects, object);
 	unlink(object);
 	return status;
 }
 
-/* What runs: it is not what was built for the comparison. */
-static char *target_of(const struct options *o)
+/*
+ * What was built once more may have another build-id and the same code: then its symbols fit. *@copy
+ * is such a file with the build-id of what runs, to be removed.
+ */
+static int take_debug(const struct options *o, struct objects *objects, char **copy)
 {
-	if (o->binary)
-		return text("%s", o->binary);
-	return o->source ? text("%s/%s", o->source, o->target) : text("%s", o->target);
+	enum rebuilt result;
+	char *why;
+	int fd, err;
+
+	if (objects->debug || !o->debug)
+		return STATUS_DONE;
+	objects->debug = text("%s", o->debug);
+	result = rebuilt_compare(objects->target, o->debug, &why);
+	free(why);
+	if (result != REBUILT_SAME_CODE)
+		return STATUS_DONE;
+	*copy = text("%s.XXXXXX.debug", o->output);
+	fd = mkstemps(*copy, 6);
+	if (fd < 0) {
+		err = -errno;
+	} else {
+		close(fd);
+		err = rebuilt_copy(objects->target, o->debug, *copy);
+	}
+	if (err)
+		return complain(STATUS_SYSTEM, "cannot write %s: %s", *copy, strerror(-err));
+	free(objects->debug);
+	objects->debug = text("%s", *copy);
+	if (!o->quiet)
+		fprintf(stderr, "wfpatch: %s has the code of %s, section by section, and another "
+			"build-id\n", o->debug, objects->target);
+	return STATUS_DONE;
 }
 
 int cmd_build(const struct options *o)
 {
 	struct comparison comparison;
 	struct objects objects;
-	char *target;
+	char *copy = NULL;
 	int status;
 
-	if (!o->target)
+	if (!o->target && !o->debian)
 		return complain(STATUS_USAGE,
 				"which program or library is it for? give --target FILE");
 	if (!o->output)
@@ -426,10 +463,13 @@ int cmd_build(const struct options *o)
 	status = compare_options(&comparison, &objects, o);
 	if (!status)
 		status = status_of_comparison(&comparison);
-	target = target_of(o);
 	if (!status)
-		status = make(&comparison, o, target);
-	free(target);
+		status = take_debug(o, &objects, &copy);
+	if (!status)
+		status = make(&comparison, o, &objects);
+	if (copy)
+		unlink(copy);
+	free(copy);
 	if (o->json && comparison.pairs) {
 		int shown = show_json(&comparison);
 

@@ -38,6 +38,11 @@ _wfpatch() {
 			'compiler constructor data layout quiescence signature version' -- "$cur")
 		return
 		;;
+	--debian)
+		mapfile -t COMPREPLY < <(compgen -W \
+			"$(dpkg-query -W -f '${Package} ' 2>/dev/null)" -- "$cur")
+		return
+		;;
 	--replaces)
 		mapfile -t COMPREPLY < <(compgen -W "$(_wfpatch_applied)" -- "$cur")
 		return
@@ -54,15 +59,15 @@ _wfpatch() {
 	info) options='--json --help' ;;
 	pack)
 		options='--target --replace --output --debug --name --version --description --author'
-		options+=' --cve --replaces --leave-variants --quiet --json --help'
+		options+=' --cve --replaces --hook-point --leave-variants --quiet --json --help'
 		;;
 	diff)
-		options='--source --diff --make --target --old --new --cache --keep-line-changes --allow'
+		options='--source --debian --diff --make --target --old --new --cache --keep-line-changes --allow'
 		options+=' --quiet --json --help'
 		;;
 	build)
-		options='--source --diff --make --binary --cache --old --new --target --output --debug'
-		options+=' --keep-line-changes --allow --name --version --description --author --cve --replaces --quiet --json --help'
+		options='--source --debian --diff --make --binary --cache --old --new --target --output --debug'
+		options+=' --keep-line-changes --allow --name --version --description --author --cve --replaces --hook-point --quiet --json --help'
 		;;
 	trace)
 		for word in $(wfpatch trace --help 2>/dev/null | grep -o -e '--[a-z][a-z-]*'); do

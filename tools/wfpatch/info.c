@@ -46,6 +46,8 @@ int cmd_pack(const struct options *o)
 		.nr_replaces = o->replaces.nr,
 		.flags = o->leave_variants ? WFPATCH_PACK_LEAVE_VARIANTS : 0,
 		.output = o->output,
+		.hook_points = o->hook_points.list,
+		.nr_hook_points = o->hook_points.nr,
 	};
 	int err;
 

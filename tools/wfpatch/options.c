@@ -27,6 +27,7 @@ static const struct option_text table[] = {
 	{ 'T', "target", "FILE", "program or library that the patch is for" },
 	{ 'R', "replace", "OLD[=NEW]", "function to replace; FILE.c:OLD for one of several" },
 	{ 'Y', "source", "DIR", "source tree of the program as it is" },
+	{ 'G', "debian", "PACKAGE[=VERSION]", "Debian package that the program is from" },
 	{ 'F', "diff", "FILE", "the change, as diff -u or git diff writes it" },
 	{ 'M', "make", "COMMAND", "shell command that builds the tree, run in a copy of it" },
 	{ 'B', "binary", "FILE", "what runs, if that is not the one in the tree" },
@@ -40,6 +41,7 @@ static const struct option_text table[] = {
 	{ 'A', "author", "TEXT", "who made it" },
 	{ 'C', "cve", "ID", "a CVE number; may be given several times" },
 	{ 'S', "replaces", "NAME", "an applied patch that this one takes the place of" },
+	{ 'P', "hook-point", "NAME", "function at whose call a hook may run; may be several" },
 	{ 'L', "leave-variants", NULL, "compiler's variants of a replaced function may stay" },
 	{ 'K', "keep-line-changes", NULL, "replace what differs in numbers of source lines only" },
 	{ 'X', "allow", "KIND", "do not refuse for this reason; may be given several times" },
@@ -156,6 +158,8 @@ static int set_option(const struct command *command, struct options *o, char let
 		return add_text(&o->cves, value);
 	case 'S':
 		return add_text(&o->replaces, value);
+	case 'P':
+		return add_text(&o->hook_points, value);
 	case 'h':
 		options_help(command, stdout);
 		return STATUS_DONE;
@@ -188,6 +192,9 @@ static int set_option(const struct command *command, struct options *o, char let
 		break;
 	case 'Y':
 		o->source = value;
+		break;
+	case 'G':
+		o->debian = value;
 		break;
 	case 'F':
 		o->diff = value;
@@ -284,6 +291,7 @@ void options_free(struct options *options)
 	free(options->replace.list);
 	free(options->cves.list);
 	free(options->replaces.list);
+	free(options->hook_points.list);
 	free(options->old.list);
 	free(options->new.list);
 	free(options->allow.list);

@@ -23,6 +23,18 @@ int complain(int status, const char *format, ...)
 	return status;
 }
 
+const char *hook_name(unsigned int hook)
+{
+	static const char *const names[WFPATCH_NR_HOOKS] = {
+		[WFPATCH_HOOK_PRE_APPLY] = "pre-apply",
+		[WFPATCH_HOOK_POST_APPLY] = "post-apply",
+		[WFPATCH_HOOK_PRE_REVERT] = "pre-revert",
+		[WFPATCH_HOOK_POST_REVERT] = "post-revert",
+	};
+
+	return names[hook];
+}
+
 int status_of(int err, bool revert)
 {
 	switch (err) {
@@ -33,6 +45,8 @@ int status_of(int err, bool revert)
 	case -ETIMEDOUT:
 	case -ECANCELED:
 		return STATUS_TAKEN_BACK;
+	case -EINPROGRESS:
+		return STATUS_UNFINISHED;
 	case -ESRCH:
 		return STATUS_NOT_FOUND;
 	case -ENOENT:
@@ -65,6 +79,8 @@ const char *status_name(int status)
 		return "refused";
 	case STATUS_TAKEN_BACK:
 		return "taken back";
+	case STATUS_UNFINISHED:
+		return "unfinished";
 	case STATUS_NOT_FOUND:
 		return "not found";
 	case STATUS_PERMISSION:
@@ -207,6 +223,14 @@ json_t *json_info(const struct wfpatch_patch_info *info)
 		json_array_append_new(functions, entry);
 	}
 	json_object_set_new(value, "functions", functions);
+	entry = json_object();
+	for (i = 0; i < WFPATCH_NR_HOOKS; i++) {
+		if (info->hooks[i])
+			json_object_set_new(entry, hook_name(i), json_text(info->hooks[i]));
+	}
+	json_object_set_new(value, "hooks", entry);
+	json_object_set_new(value, "hook_points",
+			    json_texts(info->hook_points, info->nr_hook_points));
 	return value;
 }
 
@@ -252,6 +276,12 @@ void put_info(const struct wfpatch_patch_info *info)
 		free(name);
 		free(new_name);
 	}
+	for (i = 0; i < WFPATCH_NR_HOOKS; i++) {
+		if (info->hooks[i])
+			put_field("hook", hook_name(i));
+	}
+	for (i = 0; i < info->nr_hook_points; i++)
+		put_field("hook-point", info->hook_points[i]);
 }
 
 /* --- --watch ---------------------------------------------------------------------------------- */

@@ -134,6 +134,10 @@ static void draw(struct progress *p, const struct wfpatch_progress *state)
 		 over, state->threads, (now_ms() - p->started_ms) / 1000.0,
 		 p->returning ? ", taking everything back" : "");
 	put_line(p, columns, line);
+	if (state->hook) {
+		snprintf(line, sizeof(line), "  waiting for a thread to run %s", state->hook);
+		put_line(p, columns, line);
+	}
 	room = p->options->watch ? rows - 2 : SHOWN;
 	for (i = 0; i < state->nr_blocked && i < room; i++)
 		put_blocked(p, &state->blocked[i], columns);
@@ -145,6 +149,11 @@ static void put_plain(struct progress *p, const struct wfpatch_progress *state)
 {
 	char why[640], comm[17], *clean, *name;
 
+	if (state->hook && now_ms() - p->last_line_ms >= LINE_MS && !p->last_hook) {
+		p->last_hook = true;
+		fprintf(stderr, "wfpatch: %d (%s): waiting for a thread to run %s\n", p->pid,
+			p->name, state->hook);
+	}
 	if (!state->missing || now_ms() - p->last_line_ms < LINE_MS ||
 	    (state->missing == p->last_missing && !p->options->watch))
 		return;

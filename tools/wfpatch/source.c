@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See source.h. The builds are the script build-tree's, which lies beside the command or in ../libexec/wfpatch. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -14,8 +15,8 @@
 
 extern char **environ;
 
-/* NULL if it is nowhere. */
-static char *find_script(void)
+/* The path of a script; NULL if it is nowhere. */
+static char *find_script(const char *name)
 {
 	static const char *const places[] = { "", "../libexec/wfpatch/" };
 	char self[PATH_MAX], *path;
@@ -27,7 +28,7 @@ static char *find_script(void)
 	self[len] = 0;
 	*strrchr(self, '/') = 0;
 	for (i = 0; i < sizeof(places) / sizeof(*places); i++) {
-		path = text("%s/%sbuild-tree", self, places[i]);
+		path = text("%s/%s%s", self, places[i], name);
 		if (!access(path, X_OK))
 			return path;
 		free(path);
@@ -35,12 +36,22 @@ static char *find_script(void)
 	return NULL;
 }
 
+char *source_cache(const struct options *o)
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+
+	if (o->cache)
+		return text("%s", o->cache);
+	if (cache && *cache)
+		return text("%s/wfpatch/builds", cache);
+	return home && *home ? text("%s/.cache/wfpatch/builds", home) : NULL;
+}
+
 /* One directory for each tree, command and target; NULL if nothing says where it should be. */
 static char *cache_of(const struct options *o)
 {
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	unsigned char hash[WFPATCH_HASH_SIZE];
-	char real[PATH_MAX], *key, digits[33];
+	char real[PATH_MAX], *key, *base, *path, digits[33];
 
 	if (!realpath(o->source, real))
 		return NULL;
@@ -48,26 +59,72 @@ static char *cache_of(const struct options *o)
 	wf_sha256(key, strlen(key), hash);
 	free(key);
 	hex(digits, hash, 16);
-	if (o->cache)
-		return text("%s/%s", o->cache, digits);
-	if (cache && *cache)
-		return text("%s/wfpatch/builds/%s", cache, digits);
-	return home && *home ? text("%s/.cache/wfpatch/builds/%s", home, digits) : NULL;
+	base = source_cache(o);
+	path = base ? text("%s/%s", base, digits) : NULL;
+	free(base);
+	return path;
 }
 
-static int run_script(const struct options *o, const char *script, const char *cache)
+static int start_script(const char *const *argv, const int *pipe, pid_t *pid)
 {
-	const char *argv[] = { script, o->source, o->diff, o->make, o->target, cache,
-			       o->quiet ? "quiet" : "", NULL };
+	posix_spawn_file_actions_t actions;
+	int err;
+
+	err = posix_spawn_file_actions_init(&actions);
+	if (err)
+		return err;
+	if (pipe)
+		err = posix_spawn_file_actions_adddup2(&actions, pipe[1], STDOUT_FILENO);
+	if (!err)
+		err = posix_spawn(pid, argv[0], &actions, NULL, (char *const *)argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	return err;
+}
+
+/* All that comes, as a text. */
+static void read_output(int fd, char **output)
+{
+	FILE *file = fdopen(fd, "re");
+	size_t room = 0;
+
+	if (!file || getdelim(output, &room, '\0', file) < 0) {
+		free(*output);
+		*output = text("%s", "");
+	}
+	if (file)
+		fclose(file);
+	else
+		close(fd);
+}
+
+int source_script(const char *name, const char **argv, char **output)
+{
+	char *script = find_script(name);
+	int pipe[2] = { -1, -1 };
 	int err, status = 0;
 	pid_t pid;
 
-	err = posix_spawn(&pid, script, NULL, NULL, (char *const *)argv, environ);
-	if (err)
-		return complain(STATUS_SYSTEM, "cannot run %s: %s", script, strerror(err));
+	if (!script)
+		return complain(STATUS_SYSTEM, "%s is not where it was installed", name);
+	argv[0] = script;
+	err = output && pipe2(pipe, O_CLOEXEC) ? errno : 0;
+	if (!err)
+		err = start_script(argv, output ? pipe : NULL, &pid);
+	if (pipe[1] >= 0)
+		close(pipe[1]);
+	if (err) {
+		if (pipe[0] >= 0)
+			close(pipe[0]);
+		status = complain(STATUS_SYSTEM, "cannot run %s: %s", script, strerror(err));
+		free(script);
+		return status;
+	}
+	free(script);
+	if (output)
+		read_output(pipe[0], output);
 	while (waitpid(pid, &status, 0) < 0) {
 		if (errno != EINTR)
-			return complain(STATUS_SYSTEM, "cannot wait for %s: %s", script,
+			return complain(STATUS_SYSTEM, "cannot wait for %s: %s", name,
 					strerror(errno));
 	}
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
@@ -79,7 +136,7 @@ static int run_script(const struct options *o, const char *script, const char *c
 }
 
 /* Lines 'NAME<TAB>OLD<TAB>NEW'. */
-static int read_list(const char *cache, struct objects *objects)
+int source_read_list(const char *cache, struct objects *objects)
 {
 	char *path = text("%s/objects", cache), *line, *old, *new, *save = NULL;
 	FILE *file = fopen(path, "re");
@@ -134,25 +191,25 @@ static int check_options(const struct options *o)
 
 int source_build(const struct options *o, struct objects *objects)
 {
-	char *script, *cache;
+	const char *argv[] = { NULL, o->source, o->diff, o->make, o->target, NULL,
+			       o->quiet ? "quiet" : "", NULL };
+	char *cache;
 	int status;
 
-	memset(objects, 0, sizeof(*objects));
 	status = check_options(o);
 	if (status)
 		return status;
-	script = find_script();
 	cache = cache_of(o);
-	if (!script)
-		status = complain(STATUS_SYSTEM, "build-tree is not where it was installed");
-	else if (!cache)
-		status = complain(STATUS_USAGE, "where to build? give --cache DIR");
-	else
-		status = run_script(o, script, cache);
+	if (!cache)
+		return complain(STATUS_USAGE, "where to build? give --cache DIR");
+	argv[5] = cache;
+	status = source_script("build-tree", argv, NULL);
 	if (!status)
-		status = read_list(cache, objects);
-	free(script);
+		status = source_read_list(cache, objects);
 	free(cache);
+	if (!status)
+		objects->target = o->binary ? text("%s", o->binary)
+					    : text("%s/%s", o->source, o->target);
 	return status;
 }
 
@@ -161,5 +218,7 @@ void objects_free(struct objects *objects)
 	free(objects->old);
 	free(objects->new);
 	free(objects->text);
+	free(objects->target);
+	free(objects->debug);
 	memset(objects, 0, sizeof(*objects));
 }

@@ -36,6 +36,26 @@ static const char *patch_state(const struct wf_applied *patch)
 	return wf_applied_unused(patch) ? "not in use" : "taken over";
 }
 
+/* What has become of a hook. */
+static const char *hook_state(const struct wfpatch_applied *patch, unsigned int hook)
+{
+	switch (patch->hook_state[hook]) {
+	case WFPATCH_HOOK_NOT_RUN:
+		return "not run";
+	case WFPATCH_HOOK_RUNNING:
+		return "running";
+	case WFPATCH_HOOK_DONE:
+		return "done";
+	}
+	return "unknown";
+}
+
+static json_t *json_hook(const struct wfpatch_applied *patch, unsigned int hook)
+{
+	return json_pack("{s:o, s:s, s:i}", "function", json_text(patch->info.hooks[hook]), "state",
+			 hook_state(patch, hook), "result", patch->hook_result[hook]);
+}
+
 static json_t *json_patch(pid_t pid, const struct wf_applied *patch,
 			  const struct wf_applied_list *list)
 {
@@ -56,6 +76,11 @@ static json_t *json_patch(pid_t pid, const struct wf_applied *patch,
 		json_object_set_new(function, "state", json_string(state));
 		if (by)
 			json_object_set_new(function, "by", json_text(by));
+	}
+	for (i = 0; i < WFPATCH_NR_HOOKS; i++) {
+		if (patch->pub.info.hooks[i])
+			json_object_set_new(json_object_get(value, "hooks"), hook_name(i),
+					    json_hook(&patch->pub, i));
 	}
 	if (wf_applied_unused(patch) &&
 	    wf_points_into(wf_reader(pid), &extent, &where) == 1)
@@ -102,6 +127,11 @@ static void put_patch(pid_t pid, const struct wf_applied *patch, const struct wf
 			       other);
 		free(function);
 		free(other);
+	}
+	for (i = 0; i < WFPATCH_NR_HOOKS; i++) {
+		if (info->hooks[i])
+			printf("             %s hook: %s, result %d\n", hook_name(i),
+			       hook_state(&patch->pub, i), patch->pub.hook_result[i]);
 	}
 	if (wf_applied_unused(patch))
 		put_unused(pid, patch);

@@ -24,6 +24,8 @@ enum status {
 	STATUS_MODULE = 6,    /* the kernel module is not loaded, or too old */
 	STATUS_UNCHANGED = 7, /* applied already, or nothing to patch */
 	STATUS_SYSTEM = 8,    /* out of memory, or another failure of the system's */
+	STATUS_UNFINISHED = 9, /* done, but a hook did not run */
+	NR_STATUS,
 };
 
 /* --- options.c: the command line ---------------------------------------------------------------- */
@@ -42,10 +44,10 @@ struct options {
 	const char *debug;
 	/* of pack */
 	const char *target, *output, *name, *version, *description, *author;
-	struct texts replace, cves, replaces;
+	struct texts replace, cves, replaces, hook_points;
 	/* of build and diff */
 	struct texts old, new, allow;
-	const char *source, *diff, *make, *binary, *cache;
+	const char *source, *debian, *diff, *make, *binary, *cache;
 	bool keep_lines;
 	/* what is not an option */
 	struct texts plain;
@@ -73,6 +75,8 @@ void options_help(const struct command *command, FILE *file);
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The exit status that an error of wfpatch_apply(), _revert() or _applied() stands for. */
 int status_of(int err, bool revert);
+/* "pre-apply" and so on; @hook: enum wfpatch_hook */
+const char *hook_name(unsigned int hook);
 const char *status_name(int status);
 
 /* A copy for a terminal: one line, what is not printable as \xNN. Free it. */
@@ -119,6 +123,7 @@ struct progress {
 	struct symbols *symbols;
 	int64_t started_ms, last_line_ms;
 	unsigned int threads, last_missing, drawn;
+	bool last_hook; /* that a hook is waited for was told */
 	bool tty, returning;
 };
 
