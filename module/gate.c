@@ -189,7 +189,7 @@ static void wf_gate_call(struct wf_thread *thread, struct wf_verdict *verdict)
 	    thread->process->plan != plan || thread->view != verdict->view ||
 	    thread->view != plan->turnstile)
 		return;
-	plan->calling = false;
+	WRITE_ONCE(plan->calling, false);
 	verdict->called = true;
 	regs->sp -= sizeof(u64);
 	regs->ip = plan->call;
@@ -559,10 +559,13 @@ static void wf_gate_asleep(struct wf_thread *thread, struct wf_plan *plan)
 /* Is it where the plan wants it? Under RCU. */
 static bool wf_gate_is_there(const struct wf_plan *plan, struct task_struct *task)
 {
-	bool there = wf_thread_at(task, plan->target);
+	struct wf_thread *thread;
 
-	/* Not in the base, then, and no other view is there but the turnstile. */
-	return READ_ONCE(plan->calling) ? !there : there;
+	if (!READ_ONCE(plan->calling))
+		return wf_thread_at(task, plan->target);
+	/* Behind the turnstile, and not behind that of a call before, which has other traps. */
+	thread = wf_thread_find(task);
+	return thread && READ_ONCE(thread->view) == plan->turnstile;
 }
 
 /* A thread that will run user code of the process and is not where it shall be. Under RCU. */

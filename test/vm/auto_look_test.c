@@ -105,14 +105,14 @@ TEST(what_was_seen_of_a_thread_that_has_run_since_is_forgotten)
 	while (!LOAD(mover.tid))
 		usleep(1000);
 	CHECK_OK(try_auto(device, view));
-	for (tries = 0; tries < 9000 && looks < 30; tries++) {
+	for (tries = 0; tries < 9000 && looks < 16; tries++) {
 		usleep(10000);
 		CHECK_EQ(view_of(mover.tid), 0);
 		info = find_blocked(mover.tid);
 		if (info)
 			looks = info->looks;
 	}
-	CHECK(looks >= 30);
+	CHECK(looks >= 16);
 	STORE(mover.stop, 1);
 	join_thread(thread);
 	CHECK_EQ(next_event(device, WFPATCH_EVENT_DONE).view, view);

@@ -453,6 +453,22 @@ bool wf_applied_owes(const struct wf_applied *patch)
 		!patch->pub.hook_result[WFPATCH_HOOK_PRE_APPLY]);
 }
 
+bool wf_applied_has_hooks(const struct wf_applied *patch)
+{
+	unsigned int i;
+
+	for (i = 0; i < WFPATCH_NR_HOOKS; i++) {
+		if (patch->hooks.name[i])
+			return true;
+	}
+	return false;
+}
+
+int wf_applied_reread(pid_t pid, struct wf_applied *patch)
+{
+	return read_hook_states(pid, patch);
+}
+
 bool wf_applied_replaced(const struct wf_applied *patch, const struct wfpatch_patch_info *by)
 {
 	unsigned int i;

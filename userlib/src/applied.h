@@ -65,6 +65,12 @@ bool wf_applied_unused(const struct wf_applied *patch);
  */
 bool wf_applied_owes(const struct wf_applied *patch);
 
+/* It has hooks: a thread may be in its image, or be sent there, though nothing else leads to it. */
+bool wf_applied_has_hooks(const struct wf_applied *patch);
+
+/* Ask the process again what has become of its hooks. */
+int wf_applied_reread(pid_t pid, struct wf_applied *patch);
+
 /* Its name is among those that the patch takes the place of. */
 bool wf_applied_replaced(const struct wf_applied *patch, const struct wfpatch_patch_info *by);
 

@@ -347,10 +347,18 @@ static void unmap_rest(struct wf_job *job, const struct wfpatch_patch_info *info
 	unsigned int i;
 
 	for (i = 0; i < list->nr; i++) {
+		const struct wf_applied *patch = &list->patches[i];
+		bool replaced = wf_applied_replaced(patch, info);
+
+		/*
+		 * Threads have left the code of one that was in use until now. In that of another a hook may
+		 * run still, which only a revert waits for.
+		 */
+		if (wf_applied_has_hooks(patch) && !(replaced && patch->pub.active))
+			continue;
 		/* Hooks of a patch do not run for one that takes its place: that takes over what they did. */
-		if (wf_applied_replaced(&list->patches[i], info) ||
-		    (wf_applied_unused(&list->patches[i]) && !wf_applied_owes(&list->patches[i])))
-			drop_patch(job, &list->patches[i]);
+		if (replaced || wf_applied_unused(patch))
+			drop_patch(job, patch);
 	}
 }
 
@@ -410,6 +418,9 @@ static int apply(struct wf_job *job, struct wfpatch_patch *patch, struct wf_appl
 		err = check_unchanged(job, info, image, list, bias);
 	if (!err)
 		err = run_pre_apply(job, image);
+	/* That may have taken long. */
+	if (!err && job->prepared)
+		err = check_unchanged(job, info, image, list, bias);
 	if (!err)
 		err = wf_job_change(job, &change);
 	if (err) {

@@ -102,13 +102,20 @@ static bool pause_until(int64_t end, int *ms)
 }
 
 /* Ask the kernel; it may have to be waited for while threads return from a change before. */
-static int request(struct wf_job *job, const struct wf_change *change, uint64_t call, int64_t end)
+static int request(struct wf_job *job, const struct wf_hooks *hooks, enum wfpatch_hook hook,
+		   const struct wf_change *change, int64_t end)
 {
 	int err, ms = FIRST_PAUSE_MS;
 
 	for (;;) {
-		err = WF_RETRY(wfpatch_call(job->handle, change->spans, change->nr_spans, call));
-		if (err != -EBUSY || !pause_until(end, &ms))
+		err = WF_RETRY(wfpatch_call(job->handle, change->spans, change->nr_spans,
+					    hooks->call[hook]));
+		if (err != -EBUSY)
+			return err;
+		/* Views or pinned ranges of its own may stay for ever. */
+		if (report(job, hooks, hook))
+			return -ECANCELED;
+		if (!pause_until(end, &ms))
 			return err;
 	}
 }
@@ -143,7 +150,8 @@ static int give_up(struct wf_job *job, const struct wf_hooks *hooks, enum wfpatc
 		err = read_state(job, hooks, hook, state);
 	/* One that runs it may take long. */
 	if (!err && state->state == WFPATCH_HOOK_NOT_RUN)
-		err = wf_hooks_leave(job, hooks);
+		wf_hooks_leave(job, hooks);
+	/* If they did not leave, it may have begun since, or have ended. */
 	return err ? err : read_state(job, hooks, hook, state);
 }
 
@@ -186,7 +194,10 @@ int wf_job_hook(struct wf_job *job, const struct wf_hooks *hooks, enum wfpatch_h
 	/* One that an earlier command has begun is waited for. */
 	if (state.state == WFPATCH_HOOK_NOT_RUN) {
 		job->hooked = true;
-		err = request(job, &change, hooks->call[hook], end);
+		err = request(job, hooks, hook, &change, end);
+		/* There is nothing to give up: a transition that there is may be another's. */
+		if (err)
+			goto out;
 	}
 	if (!err)
 		err = wait_done(job, hooks, hook, end, &state);

@@ -26,6 +26,7 @@
 #include <unistd.h>
 #include "internal.h"
 #include "applied.h"
+#include "header.h"
 
 #define CHUNK_PAGES 64
 /* What x86-64's functions may use below their stack pointer. */
@@ -62,6 +63,7 @@ struct mapping {
 	bool writable;
 	bool private;
 	bool stack;	     /* of the first thread */
+	bool image;	     /* of a patch */
 	uint64_t resident;   /* pages, swapped ones included */
 	uint64_t anonymous;  /* the same, of those that are not a file's */
 	uint64_t stack_start; /* 0 if it is none */
@@ -117,6 +119,24 @@ static int search_pages(struct search *s, const struct mapping *m, uint64_t addr
 		return 0;
 	for (i = 0; i < nr; i++) {
 		found = search_pages(s, m, addr + i * (uint64_t)WF_PAGE_SIZE, 1);
+		if (found)
+			return found;
+	}
+	return 0;
+}
+
+/* A patch's data may point to another patch's before anybody has used them: then they are in its file. */
+static int search_image(struct search *s, const struct mapping *m)
+{
+	unsigned int nr;
+	uint64_t addr;
+	int found;
+
+	for (addr = m->start; addr < m->end; addr += nr * (uint64_t)WF_PAGE_SIZE) {
+		nr = CHUNK_PAGES;
+		if (nr > (m->end - addr) / WF_PAGE_SIZE)
+			nr = (m->end - addr) / WF_PAGE_SIZE;
+		found = search_pages(s, m, addr, nr);
 		if (found)
 			return found;
 	}
@@ -319,6 +339,8 @@ static bool worth_it(const struct search *s, const struct mapping *m)
 {
 	if (m->start < s->extent->end && m->end > s->extent->start)
 		return false;
+	if (m->image && m->writable)
+		return true;
 	return m->resident && (m->writable || (m->private && m->anonymous));
 }
 
@@ -326,6 +348,8 @@ static int search_one(struct search *s, struct mapping *m)
 {
 	if (!worth_it(s, m))
 		return 0;
+	if (m->image && m->writable)
+		return search_image(s, m);
 	skip_unused_stack(s, m);
 	return search_mapping(s, m);
 }
@@ -354,6 +378,7 @@ static int search_once(struct search *s)
 			m.writable = perms[1] == 'w';
 			m.private = perms[3] == 'p';
 			m.stack = strstr(line, " [stack]");
+			m.image = strstr(line, "/memfd:" WF_HEADER_NAME);
 			any = true;
 		} else if (sscanf(line, "Rss: %llu", &kb) == 1) {
 			m.resident += kb * 1024 / WF_PAGE_SIZE;

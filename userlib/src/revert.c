@@ -22,9 +22,9 @@ int wf_job_unmap_unused(struct wf_job *job, const struct wf_extent *extent, uint
 }
 
 /* By id, or by name: then the last one of that name, which is the one that can be reverted first. */
-static const struct wf_applied *find(const struct wf_applied_list *list, const char *id)
+static struct wf_applied *find(const struct wf_applied_list *list, const char *id)
 {
-	const struct wf_applied *found = NULL, *patch;
+	struct wf_applied *found = NULL, *patch;
 	unsigned int i;
 
 	for (i = 0; i < list->nr; i++) {
@@ -85,6 +85,32 @@ static int make_change(const struct wf_applied *patch, struct wf_change *change)
 	return err ? err : wf_change_span(change, patch->text_start, patch->text_end, 0);
 }
 
+/* Is the code still as the patch left it? The handle reads the memory that it would change. */
+static int check_still(struct wf_job *job, const struct wf_applied *patch)
+{
+	const struct wf_image_write *write;
+	unsigned char bytes[sizeof(write->new)] = { 0 };
+	struct wfpatch_seg seg;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < patch->nr_writes; i++) {
+		write = &patch->writes[i];
+		if (!patch->active[i])
+			continue;
+		seg = (struct wfpatch_seg){ write->address, (uintptr_t)bytes, write->len };
+		err = wfpatch_view_readv(job->handle, WFPATCH_BASE_VIEW, &seg, 1);
+		if (err && err != -EFAULT)
+			return wf_job_fail_step(job, err, "read the code of");
+		if (err || memcmp(bytes, write->new, write->len))
+			return wf_job_fail(job, -EILSEQ,
+					   "the code of process %d at %#llx changed while the pre-revert hook of patch %s was waited for: try again",
+					   job->pid, (unsigned long long)write->address,
+					   patch->pub.info.name);
+	}
+	return 0;
+}
+
 /* Before any thread goes back. */
 static int run_pre_revert(struct wf_job *job, const struct wf_applied *patch)
 {
@@ -100,7 +126,8 @@ static int run_pre_revert(struct wf_job *job, const struct wf_applied *patch)
 		return wf_job_fail(job, -ECONNREFUSED,
 				   "patch %s refused: its pre-revert hook returned %d; nothing was changed",
 				   patch->pub.info.name, result);
-	return err;
+	/* That may have taken long: another patch may lie over this one, or the library may be gone. */
+	return err || !patch->hooks.name[hook] ? err : check_still(job, patch);
 }
 
 /* When nobody runs the patch any more. It stays mapped until that has run. */
@@ -119,8 +146,25 @@ static int run_post_revert(struct wf_job *job, const struct wf_applied *patch)
 	return err == -ETIMEDOUT || err == -ECANCELED ? -EINPROGRESS : err;
 }
 
+/*
+ * Of a command that was killed, or did not wait for it, a hook may run still, or a thread be about to be
+ * sent there. Nothing in memory need show that. A transition takes the place of what sends one, and waits.
+ */
+static int settle_hooks(struct wf_job *job, struct wf_applied *patch)
+{
+	int err;
+
+	if (!wf_applied_has_hooks(patch))
+		return 0;
+	err = wf_hooks_leave(job, &patch->hooks);
+	if (err)
+		return err;
+	err = wf_applied_reread(job->reader, patch);
+	return err ? wf_job_fail_step(job, err, "read a patch of") : 0;
+}
+
 /* It is reverted already, but the image is there. */
-static int drop_unused(struct wf_job *job, const struct wf_applied *patch)
+static int drop_unused(struct wf_job *job, struct wf_applied *patch)
 {
 	struct wf_extent extent = wf_applied_extent(patch);
 	uint64_t where;
@@ -131,6 +175,8 @@ static int drop_unused(struct wf_job *job, const struct wf_applied *patch)
 	} else {
 		/* Threads may still be on their way back from it. */
 		err = wf_job_alone(job);
+		if (!err)
+			err = settle_hooks(job, patch);
 		if (!err)
 			err = run_post_revert(job, patch);
 		if (err)
@@ -174,7 +220,7 @@ static int revert(struct wf_job *job, const struct wf_applied_list *list,
 int wfpatch_revert(pid_t pid, const char *id, const struct wfpatch_apply_opts *opts)
 {
 	struct wf_applied_list list = { 0 };
-	const struct wf_applied *patch;
+	struct wf_applied *patch;
 	struct wf_job job;
 	int err;
 

@@ -7,6 +7,7 @@
 #ifndef WFPATCH_PATCH_H
 #define WFPATCH_PATCH_H
 
+#include <errno.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,7 +24,7 @@ extern "C" {
  * one of its threads: one that has just called a function that the patch replaces (or one of pack's
  * --hook-point), and has run none of it. So it may do what that function might do as its first statement:
  * allocate, take the locks that it takes, sleep. It must return; it must not end its thread, nor let an
- * exception or longjmp() pass.
+ * exception or longjmp() pass. The function that was called may be about to report errno: that is kept.
  *
  * Each macro once in a patch, at file level:
  *
@@ -33,18 +34,29 @@ extern "C" {
  *   WFPATCH_POST_REVERT(fn)  void fn(void): every thread runs old code; then the patch is unmapped. Also if
  *                            the patch was not applied after all though its pre-apply hook had agreed
  */
+/* In C++ too the name is what pack looks for. */
+#ifdef __cplusplus
+#define WFPATCH_C_ extern "C"
+#else
+#define WFPATCH_C_
+#endif
+
 #define WFPATCH_HOOK_(name, call)						\
-	int name(void);								\
+	WFPATCH_C_ int name(void);						\
 	__attribute__((used, noinline, visibility("hidden"))) int name(void)	\
 	{									\
+		int result_ = 0, errno_ = errno;				\
+										\
 		call;								\
+		errno = errno_;							\
+		return result_;							\
 	}									\
 	struct wfpatch_hook_end_
 
-#define WFPATCH_PRE_APPLY(fn)	WFPATCH_HOOK_(wfpatch_pre_apply, return fn())
-#define WFPATCH_POST_APPLY(fn)	WFPATCH_HOOK_(wfpatch_post_apply, fn(); return 0)
-#define WFPATCH_PRE_REVERT(fn)	WFPATCH_HOOK_(wfpatch_pre_revert, return fn())
-#define WFPATCH_POST_REVERT(fn)	WFPATCH_HOOK_(wfpatch_post_revert, fn(); return 0)
+#define WFPATCH_PRE_APPLY(fn)	WFPATCH_HOOK_(wfpatch_pre_apply, result_ = fn())
+#define WFPATCH_POST_APPLY(fn)	WFPATCH_HOOK_(wfpatch_post_apply, fn())
+#define WFPATCH_PRE_REVERT(fn)	WFPATCH_HOOK_(wfpatch_pre_revert, result_ = fn())
+#define WFPATCH_POST_REVERT(fn)	WFPATCH_HOOK_(wfpatch_post_revert, fn())
 
 /* --- shadow variables ------------------------------------------------------------------------- */
 
